@@ -1,6 +1,6 @@
 package dialogue
 
-// dialoGPT is the spelling of DialoGPT (Zhang et al. 2020, section 3.1):
+// dialoGPT is the spelling of DialoGPT (Zhang et al. 2020):
 //
 //	text<|endoftext|>text<|endoftext|>…
 //
