@@ -1,0 +1,2 @@
+// Package kernels holds the float32 arithmetic a transformer is made of.
+package kernels

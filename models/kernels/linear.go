@@ -1,0 +1,73 @@
+package kernels
+
+// Linear computes y[m,n] = x[m,k]·w[n,k]ᵀ + bias[n]; bias may be nil.
+// Every element of y is one chain in the canonical order.
+func Linear(p *Pool, y, x, w, bias []float32, m, n, k int) {
+	need("Linear y", len(y), m*n)
+	need("Linear x", len(x), m*k)
+	need("Linear w", len(w), n*k)
+	if bias != nil {
+		need("Linear bias", len(bias), n)
+	}
+	product(p, y, n, x, k, 1, w, 1, k, m, n, k, false)
+	if bias != nil {
+		addBias(p, y, bias, m, n)
+	}
+}
+
+// LinearGradInput computes dx[m,k] = dy[m,n]·w[n,k], or adds to dx when
+// accumulate is set: each element's chain then starts from what dx holds.
+func LinearGradInput(p *Pool, dx, dy, w []float32, m, n, k int, accumulate bool) {
+	need("LinearGradInput dx", len(dx), m*k)
+	need("LinearGradInput dy", len(dy), m*n)
+	need("LinearGradInput w", len(w), n*k)
+	product(p, dx, k, dy, n, 1, w, k, 1, m, k, n, accumulate)
+}
+
+// LinearGradWeight adds dy[m,n]ᵀ·x[m,k] to dw[n,k]. Each element's chain
+// starts from what dw holds and takes the rows in order, so two calls with
+// half of the rows each give the bits of one call with all of them.
+func LinearGradWeight(p *Pool, dw, dy, x []float32, m, n, k int) {
+	need("LinearGradWeight dw", len(dw), n*k)
+	need("LinearGradWeight dy", len(dy), m*n)
+	need("LinearGradWeight x", len(x), m*k)
+	product(p, dw, k, dy, 1, n, x, k, 1, n, k, m, true)
+}
+
+// ColumnSums adds the sum over rows of dy[m,n] to db[n], rows in order from
+// what db holds.
+func ColumnSums(p *Pool, db, dy []float32, m, n int) {
+	need("ColumnSums db", len(db), n)
+	need("ColumnSums dy", len(dy), m*n)
+	forColumns(p, m, n, func(lo, hi int) {
+		sum := db[lo:hi]
+		for i := range m {
+			for j, v := range dy[i*n+lo : i*n+hi] {
+				sum[j] += v
+			}
+		}
+	})
+}
+
+// columnBlock is how many columns one task of a column-wise sum takes.
+const columnBlock = 128
+
+// forColumns shares the columns [0,n) of a matrix of m rows between workers.
+func forColumns(p *Pool, m, n int, f func(lo, hi int)) {
+	if m*n <= span {
+		f(0, n)
+		return
+	}
+	p.Run((n+columnBlock-1)/columnBlock, func(task, _ int) {
+		f(task*columnBlock, min(n, (task+1)*columnBlock))
+	})
+}
+
+func addBias(p *Pool, y, bias []float32, m, n int) {
+	for i := range m {
+		row := y[i*n : (i+1)*n]
+		for j, b := range bias[:n] {
+			row[j] += b
+		}
+	}
+}
