@@ -1,0 +1,193 @@
+package gpt2
+
+import (
+	"fmt"
+
+	"github.com/nlpodyssey/spago/nn"
+
+	"causerie/models/kernels"
+	"causerie/models/ops"
+)
+
+// Model is GPT-2: embeddings, a stack of decoder blocks, a last layer norm and
+// an LM head that is usually the token embedding again. It is a spago module,
+// so nn.ForEachParam and the like see its parameters.
+//
+// A Model is read-only while it serves and may be shared by any number of
+// [Runner]s; training changes it and belongs to one Runner.
+type Model struct {
+	nn.Module
+	Config Config
+
+	Tokens    *nn.Param // [vocab, width]
+	Positions *nn.Param // [context, width]
+	Blocks    []*Block
+	Final     *Norm
+	Head      *nn.Param // [vocab, width]; nil when it is Tokens
+
+	params []Param
+	frozen bool
+}
+
+// Block is one decoder block: attention and feed-forward, each behind a layer
+// norm and around it a residual connection (pre-norm, Radford et al. 2019,
+// section 2.3).
+type Block struct {
+	nn.Module
+	AttentionNorm *Norm
+	QKV           *Affine // width -> 3*width: queries, keys, values
+	AttentionOut  *Affine // width -> width
+	FeedNorm      *Norm
+	FeedIn        *Affine // width -> inner
+	FeedOut       *Affine // inner -> width
+}
+
+// Norm is the scale and shift of a layer norm.
+type Norm struct {
+	nn.Module
+	Gamma, Beta *nn.Param // [width, 1]
+}
+
+// Affine is a linear layer with bias.
+type Affine struct {
+	nn.Module
+	Weight *nn.Param // [out, in]
+	Bias   *nn.Param // [out, 1]
+}
+
+// New returns a model of the given shape whose weights are zero: call Init to
+// train from scratch, or fill Params from a file.
+func New(cfg Config) (*Model, error) {
+	cfg.EnsureDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("gpt2: %w", err)
+	}
+	b := &builder{}
+	m := &Model{Config: cfg}
+	m.Tokens = b.matrix("wte.weight", cfg.VocabSize, cfg.Width, false)
+	m.Positions = b.matrix("wpe.weight", cfg.Positions, cfg.Width, false)
+	for i := range cfg.Layers {
+		m.Blocks = append(m.Blocks, b.block(fmt.Sprintf("h.%d.", i), cfg))
+	}
+	m.Final = b.norm("ln_f", cfg.Width)
+	if cfg.Untied {
+		m.Head = b.matrix("lm_head.weight", cfg.VocabSize, cfg.Width, false)
+	}
+	m.params = b.params
+	return m, nil
+}
+
+// builder makes parameters and lists them in the order of the file format.
+type builder struct{ params []Param }
+
+func (b *builder) block(prefix string, cfg Config) *Block {
+	return &Block{
+		AttentionNorm: b.norm(prefix+"ln_1", cfg.Width),
+		QKV:           b.affine(prefix+"attn.c_attn", cfg.Width, 3*cfg.Width),
+		AttentionOut:  b.affine(prefix+"attn.c_proj", cfg.Width, cfg.Width),
+		FeedNorm:      b.norm(prefix+"ln_2", cfg.Width),
+		FeedIn:        b.affine(prefix+"mlp.c_fc", cfg.Width, cfg.Inner),
+		FeedOut:       b.affine(prefix+"mlp.c_proj", cfg.Inner, cfg.Width),
+	}
+}
+
+func (b *builder) norm(name string, width int) *Norm {
+	return &Norm{Gamma: b.vector(name+".weight", width), Beta: b.vector(name+".bias", width)}
+}
+
+func (b *builder) affine(name string, in, out int) *Affine {
+	return &Affine{
+		Weight: b.matrix(name+".weight", out, in, true),
+		Bias:   b.vector(name+".bias", out),
+	}
+}
+
+func (b *builder) matrix(name string, rows, cols int, conv1D bool) *nn.Param {
+	p := Param{Name: name, Shape: []int{rows, cols}, Data: make([]float32, rows*cols), Decay: true, Conv1D: conv1D}
+	b.params = append(b.params, p)
+	return &nn.Param{Matrix: ops.NewParam(p.Data, rows, cols)}
+}
+
+func (b *builder) vector(name string, size int) *nn.Param {
+	p := Param{Name: name, Shape: []int{size}, Data: make([]float32, size)}
+	b.params = append(b.params, p)
+	return &nn.Param{Matrix: ops.NewParam(p.Data, size, 1)}
+}
+
+// Params lists the parameters in the order of the file format. Data and Grad
+// are shared with the model. After Freeze the matrices' Data is nil.
+func (m *Model) Params() []Param { return m.params }
+
+// ParamCount is the number of trained values.
+func (m *Model) ParamCount() int {
+	n := 0
+	for _, p := range m.params {
+		size := 1
+		for _, d := range p.Shape {
+			size *= d
+		}
+		n += size
+	}
+	return n
+}
+
+// Trainable gives every parameter a gradient buffer.
+func (m *Model) Trainable() error {
+	if m.frozen {
+		return fmt.Errorf("gpt2: a model laid out for serving cannot be trained")
+	}
+	i := 0
+	m.eachTensor(func(t *ops.Tensor) {
+		t.Trainable()
+		m.params[i].Grad = t.Gradient()
+		i++
+	})
+	return nil
+}
+
+// ZeroGrad clears every gradient.
+func (m *Model) ZeroGrad() {
+	for _, p := range m.params {
+		clear(p.Grad)
+	}
+}
+
+// Freeze lays the weights out for serving: each matrix once, in the order the
+// kernels read it. Logits stay bit-equal. A frozen model cannot be trained or
+// saved.
+func (m *Model) Freeze(pool *kernels.Pool) {
+	if m.frozen {
+		return
+	}
+	m.frozen = true
+	i := 0
+	m.eachTensor(func(t *ops.Tensor) {
+		p := &m.params[i]
+		if len(p.Shape) == 2 && p.Name != "wpe.weight" {
+			t.Freeze(pool)
+			p.Data = nil
+		}
+		p.Grad = nil
+		i++
+	})
+}
+
+// eachTensor visits the parameters in the order of Params.
+func (m *Model) eachTensor(f func(*ops.Tensor)) {
+	visit := func(params ...*nn.Param) {
+		for _, p := range params {
+			f(p.Matrix.(*ops.Tensor))
+		}
+	}
+	visit(m.Tokens, m.Positions)
+	for _, b := range m.Blocks {
+		visit(b.AttentionNorm.Gamma, b.AttentionNorm.Beta)
+		visit(b.QKV.Weight, b.QKV.Bias, b.AttentionOut.Weight, b.AttentionOut.Bias)
+		visit(b.FeedNorm.Gamma, b.FeedNorm.Beta)
+		visit(b.FeedIn.Weight, b.FeedIn.Bias, b.FeedOut.Weight, b.FeedOut.Bias)
+	}
+	visit(m.Final.Gamma, m.Final.Beta)
+	if m.Head != nil {
+		visit(m.Head)
+	}
+}

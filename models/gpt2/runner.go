@@ -1,0 +1,158 @@
+package gpt2
+
+import (
+	"fmt"
+
+	"github.com/nlpodyssey/spago/ag"
+
+	"causerie/models/kernels"
+	"causerie/models/ops"
+)
+
+// Runner computes with a model: it holds the memory of one graph and the
+// threads that fill it. A Runner belongs to one goroutine at a time; several
+// may share a model that is not being trained.
+type Runner struct {
+	model *Model
+	ws    *ops.Workspace
+	batch batch
+}
+
+// NewRunner returns a runner on the given threads; nil means the caller's
+// goroutine.
+func NewRunner(m *Model, pool *kernels.Pool) *Runner {
+	return &Runner{model: m, ws: ops.NewWorkspace(pool)}
+}
+
+// Model returns the model this runner computes with.
+func (r *Runner) Model() *Model { return r.model }
+
+// Logits runs the segments through the model and writes the logits of the
+// given rows to dst, [len(rows), vocab]. Rows count through all segments:
+// the last row of the first segment is len(Tokens)-1. Segments with a cache
+// have their tokens appended to it; when an error is returned no cache has
+// changed.
+//
+// A row's logits are bit-equal whatever else is in the batch, however the
+// sequence was cut into calls, and with any number of threads.
+func (r *Runner) Logits(segments []Segment, rows []int, dst []float32) error {
+	defer r.ws.Reset()
+	if err := r.model.layout(&r.batch, segments); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if row < 0 || row >= len(r.batch.ids) {
+			return fmt.Errorf("gpt2: row %d is not in [0, %d)", row, len(r.batch.ids))
+		}
+	}
+	vocab := r.model.Config.VocabSize
+	if len(dst) != len(rows)*vocab {
+		return fmt.Errorf("gpt2: room for %d logits, %d rows of %d asked for", len(dst), len(rows), vocab)
+	}
+	if rows == nil {
+		rows = []int{}
+	}
+	x := r.model.forward(r.ws, &r.batch, rows)
+	if len(rows) > 0 {
+		ops.Logits(r.ws, x, r.model.head(), dst)
+	}
+	for _, s := range segments {
+		if s.Cache != nil {
+			s.Cache.len += len(s.Tokens)
+		}
+	}
+	return nil
+}
+
+// LossSum is a sum of weighted negative log-likelihoods in nats.
+type LossSum struct {
+	Sum    float64 // Σ weight·(-log p(target))
+	Weight float64 // Σ weight
+}
+
+// Mean is the loss per unit of weight, in nats; 0 when nothing was counted.
+func (l LossSum) Mean() float64 {
+	if l.Weight == 0 {
+		return 0
+	}
+	return l.Sum / l.Weight
+}
+
+// Add returns the sum of both.
+func (l LossSum) Add(o LossSum) LossSum {
+	return LossSum{Sum: l.Sum + o.Sum, Weight: l.Weight + o.Weight}
+}
+
+// Loss computes the loss of the segments: targets and weights hold one entry
+// for each row, the id that follows it and how much it counts (0: not at all).
+func (r *Runner) Loss(segments []Segment, targets []int32, weights []float32) (LossSum, error) {
+	defer r.ws.Reset()
+	loss, err := r.loss(segments, targets, weights, 1)
+	if err != nil {
+		return LossSum{}, err
+	}
+	loss.Run(false)
+	return LossSum{Sum: loss.Sum, Weight: loss.Weight}, nil
+}
+
+// RowLosses is Loss that also writes each row's weighted loss to nats, one
+// entry for each row; rows of weight 0 get 0.
+func (r *Runner) RowLosses(segments []Segment, targets []int32, weights []float32, nats []float64) (LossSum, error) {
+	defer r.ws.Reset()
+	loss, err := r.loss(segments, targets, weights, 1)
+	if err != nil {
+		return LossSum{}, err
+	}
+	if len(nats) != len(targets) {
+		return LossSum{}, fmt.Errorf("gpt2: room for %d losses of %d rows", len(nats), len(targets))
+	}
+	clear(nats)
+	loss.Nats = nats
+	loss.Run(false)
+	return LossSum{Sum: loss.Sum, Weight: loss.Weight}, nil
+}
+
+// LossAndGrad is Loss that also adds scale·∂Sum/∂θ to the Grad of every
+// parameter θ. The segments must be whole sequences (no cache), and the model
+// trainable. scale must not be 0.
+func (r *Runner) LossAndGrad(segments []Segment, targets []int32, weights []float32, scale float32) (LossSum, error) {
+	defer r.ws.Reset()
+	for i, s := range segments {
+		if s.Cache != nil {
+			return LossSum{}, fmt.Errorf("gpt2: segment %d: a sequence with a cache cannot be trained on", i)
+		}
+	}
+	if r.model.frozen || r.model.params[0].Grad == nil {
+		return LossSum{}, fmt.Errorf("gpt2: the model has no gradients: call Trainable first")
+	}
+	if scale == 0 {
+		return LossSum{}, fmt.Errorf("gpt2: the scale of the gradient is 0")
+	}
+	loss, err := r.loss(segments, targets, weights, scale)
+	if err != nil {
+		return LossSum{}, err
+	}
+	if err := ag.Backward(loss.Run(true)); err != nil {
+		return LossSum{}, fmt.Errorf("gpt2: backward: %w", err)
+	}
+	return LossSum{Sum: loss.Sum, Weight: loss.Weight}, nil
+}
+
+// loss checks the batch and runs it up to the loss operator.
+func (r *Runner) loss(segments []Segment, targets []int32, weights []float32, scale float32) (*ops.Loss, error) {
+	m := r.model
+	if err := m.layout(&r.batch, segments); err != nil {
+		return nil, err
+	}
+	rows := len(r.batch.ids)
+	if len(targets) != rows || len(weights) != rows {
+		return nil, fmt.Errorf("gpt2: %d targets and %d weights for %d rows", len(targets), len(weights), rows)
+	}
+	for i, id := range targets {
+		if weights[i] != 0 && (id < 0 || int(id) >= m.Config.VocabSize) {
+			return nil, fmt.Errorf("gpt2: target %d of row %d is not in [0, %d)", id, i, m.Config.VocabSize)
+		}
+	}
+	x := m.forward(r.ws, &r.batch, nil)
+	return ops.NewLoss(r.ws, x, m.head(), targets, weights, scale), nil
+}

@@ -1,0 +1,89 @@
+package ops
+
+import (
+	"math/bits"
+
+	"causerie/models/kernels"
+)
+
+// Workspace owns the memory of a graph's activations and gradients and the
+// threads that compute them. Memory is kept between steps, because the first
+// touch of fresh pages costs far more than the arithmetic done on them.
+//
+// A Workspace serves one graph at a time. The zero value works on the
+// caller's goroutine alone.
+type Workspace struct {
+	pool *kernels.Pool
+	live []*buffer
+	free map[int][]*buffer // by capacity
+
+	scratch []attentionScratch // one for each worker of the pool
+}
+
+// buffer is a piece of pooled memory.
+type buffer struct {
+	data []float32 // full capacity
+	used bool
+}
+
+// NewWorkspace returns a workspace whose operators run on pool; nil means the
+// caller's goroutine.
+func NewWorkspace(pool *kernels.Pool) *Workspace {
+	return &Workspace{pool: pool}
+}
+
+// Pool returns the threads this workspace computes with, possibly nil.
+func (ws *Workspace) Pool() *kernels.Pool { return ws.pool }
+
+// New returns a [rows, cols] tensor of pooled memory with arbitrary content.
+func (ws *Workspace) New(rows, cols int) *Tensor {
+	b := ws.take(rows * cols)
+	t := newTensor(b.data[:rows*cols], rows, cols)
+	t.buf, t.ws = b, ws
+	return t
+}
+
+// Reset takes back everything New gave out. Tensors of the last graph must
+// not be used any more.
+func (ws *Workspace) Reset() {
+	for _, b := range ws.live {
+		if b.used {
+			ws.giveBack(b)
+		}
+	}
+	ws.live = ws.live[:0]
+}
+
+func (ws *Workspace) take(n int) *buffer {
+	c := capacity(n)
+	var b *buffer
+	if list := ws.free[c]; len(list) > 0 {
+		b = list[len(list)-1]
+		ws.free[c] = list[:len(list)-1]
+	} else {
+		b = &buffer{data: make([]float32, c)}
+	}
+	b.used = true
+	ws.live = append(ws.live, b)
+	return b
+}
+
+func (ws *Workspace) giveBack(b *buffer) {
+	if ws.free == nil {
+		ws.free = make(map[int][]*buffer)
+	}
+	b.used = false
+	c := len(b.data)
+	ws.free[c] = append(ws.free[c], b)
+}
+
+// capacity rounds n up to a power of two or to a quarter step between two, so
+// that batches of slightly different sizes share memory.
+func capacity(n int) int {
+	const least = 64
+	if n <= least {
+		return least
+	}
+	step := 1 << (bits.Len(uint(n-1)) - 3)
+	return (n + step - 1) / step * step
+}
