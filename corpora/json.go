@@ -1,0 +1,146 @@
+package corpora
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"causerie/models/dialogue"
+)
+
+// jsonLine is a line of either JSON format.
+type jsonLine struct {
+	ID       json.RawMessage `json:"id"`
+	Lang     string          `json:"lang"`
+	Turns    []string        `json:"turns"`
+	Messages []jsonMessage   `json:"messages"`
+}
+
+type jsonMessage struct {
+	Role         string          `json:"role"`
+	Content      json.RawMessage `json:"content"`
+	Weight       *float64        `json:"weight"`
+	ToolCalls    json.RawMessage `json:"tool_calls"`
+	FunctionCall json.RawMessage `json:"function_call"`
+}
+
+// json parses a line of FormatTurns or FormatOpenAI.
+func (r *Reader) json(line []byte) (Dialogue, error) {
+	var in jsonLine
+	if err := json.Unmarshal(line, &in); err != nil {
+		if bytes.HasPrefix(bytes.TrimSpace(line), []byte("[")) {
+			return Dialogue{}, r.notObject(bytes.TrimSpace(line))
+		}
+		return Dialogue{}, r.badLine("%s", jsonReason(err))
+	}
+	d := Dialogue{Lang: in.Lang}
+	var err error
+	if d.ID, err = jsonID(in.ID); err != nil {
+		return Dialogue{}, r.badLine("%v", err)
+	}
+	if r.format == FormatOpenAI {
+		d.Turns, err = openAITurns(in.Messages)
+	} else {
+		d.Turns, err = alternating(in.Turns, "turns")
+	}
+	if err == nil {
+		err = loneSurrogate(line, d.Turns)
+	}
+	if err != nil {
+		return Dialogue{}, r.badLine("%v", err)
+	}
+	return d, nil
+}
+
+// alternating makes turns of texts: the speakers take turns, the user is first.
+func alternating(texts []string, key string) ([]dialogue.Turn, error) {
+	if len(texts) == 0 {
+		return nil, fmt.Errorf("key %q is missing or empty", key)
+	}
+	turns := make([]dialogue.Turn, len(texts))
+	for i, text := range texts {
+		if strings.TrimSpace(text) == "" {
+			return nil, fmt.Errorf("%s[%d] is empty", key, i)
+		}
+		if i%2 == 0 {
+			turns[i] = dialogue.User(text)
+		} else {
+			turns[i] = dialogue.Assistant(text)
+		}
+	}
+	return turns, nil
+}
+
+// jsonID takes a string or a number for an id.
+func jsonID(raw json.RawMessage) (string, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return "", nil
+	}
+	if raw[0] == '"' {
+		var id string
+		err := json.Unmarshal(raw, &id)
+		return id, err
+	}
+	var id json.Number
+	if err := json.Unmarshal(raw, &id); err != nil {
+		return "", errors.New(`key "id": neither a string nor a number`)
+	}
+	return id.String(), nil
+}
+
+// loneSurrogate finds the one way in which valid JSON can hold invalid
+// Unicode: half a pair of \u escapes, which the decoder has replaced.
+func loneSurrogate(line []byte, turns []dialogue.Turn) error {
+	if !bytes.Contains(line, []byte(`\u`)) || bytes.Contains(line, []byte("\uFFFD")) {
+		return nil
+	}
+	if bytes.Contains(bytes.ToLower(line), []byte(`\ufffd`)) {
+		return nil
+	}
+	for i, t := range turns {
+		if strings.ContainsRune(t.Text, '\uFFFD') {
+			return fmt.Errorf(`turn %d: a \u escape is half a surrogate pair, which is not Unicode`, i+1)
+		}
+	}
+	return nil
+}
+
+// jsonReason says in our words what the JSON decoder did not like.
+func jsonReason(err error) string {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Sprintf("not valid JSON at byte %d: %v", syntax.Offset, syntax)
+	}
+	var mismatch *json.UnmarshalTypeError
+	if errors.As(err, &mismatch) {
+		got := mismatch.Value
+		if got == "array" {
+			got = "list"
+		}
+		got, _, _ = strings.Cut(got, " ") // "number 1e999"
+		if mismatch.Field == "" {
+			return fmt.Sprintf("a JSON %s where an object is expected", got)
+		}
+		return fmt.Sprintf("key %q: a %s where %s is expected", mismatch.Field, got, typeName(mismatch.Type))
+	}
+	return err.Error()
+}
+
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.String {
+			return "a list of strings"
+		}
+		return "a list of objects"
+	default:
+		return "an object"
+	}
+}
