@@ -17,9 +17,12 @@ import (
 // Stdin is the path that stands for standard input.
 const Stdin = "-"
 
+// Starter is the path that stands for the files of the bundled starter corpus.
+const Starter = "starter"
+
 // StarterPrefix marks the paths of the bundled starter corpus, "starter:en.jsonl"
 // and the like. See StarterPaths.
-const StarterPrefix = "starter:"
+const StarterPrefix = Starter + ":"
 
 // Reader reads the dialogues of one file, one after the other, without ever
 // holding more of it than one. It is not safe for concurrent use.

@@ -72,20 +72,23 @@ func splitWeight(arg string) (Source, error) {
 
 // ExpandPath returns the files that a path stands for: itself, the files that
 // match it when it is a pattern, or those of the bundled corpus when it is
-// "starter". A path that stands for no file is an error.
+// "starter" (a file of that name is "./starter"). A path that stands for no
+// file is an error.
 func ExpandPath(path string) ([]string, error) {
-	if path == Stdin || strings.HasPrefix(path, StarterPrefix) {
+	switch {
+	case path == Stdin || strings.HasPrefix(path, StarterPrefix):
 		return []string{path}, nil
-	}
-	_, err := os.Stat(path)
-	if err == nil {
-		return []string{path}, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("corpus: %w", err)
-	}
-	if path == strings.TrimSuffix(StarterPrefix, ":") {
+	case path == Starter:
 		return StarterPaths(), nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return nil, fmt.Errorf("corpus %s: a folder; name the files in it, as in %s", path, filepath.Join(path, "*.jsonl"))
+	case err == nil:
+		return []string{path}, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("corpus: %w", err)
 	}
 	paths, globErr := filepath.Glob(path)
 	if globErr != nil {
