@@ -1,0 +1,194 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+)
+
+// roleNames are the roles that Hugging Face's files give to special tokens.
+var roleNames = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
+
+// roles maps a role's name to the special token that plays it.
+type roles map[string]string
+
+// defaultRoles are those of a new vocabulary: GPT-2's token, if it is there, starts
+// and ends every text.
+func defaultRoles(specials []string) roles {
+	if !slices.Contains(specials, endOfText) {
+		return nil
+	}
+	return roles{}.withDefaults(endOfText)
+}
+
+// withDefaults fills GPT-2's three roles where no file did.
+func (r roles) withDefaults(token string) roles {
+	if r == nil {
+		r = roles{}
+	}
+	for _, role := range []string{"bos_token", "eos_token", "unk_token"} {
+		if _, ok := r[role]; !ok {
+			r[role] = token
+		}
+	}
+	return r
+}
+
+// tokenJSON is a special token in the side files: its name alone, or an object.
+type tokenJSON struct {
+	Content    string `json:"content"`
+	ID         int32  `json:"id"` // in tokenizer.json only
+	SingleWord bool   `json:"single_word"`
+	LStrip     bool   `json:"lstrip"`
+	RStrip     bool   `json:"rstrip"`
+	Normalized bool   `json:"normalized"`
+	Special    bool   `json:"special"`
+}
+
+func (t *tokenJSON) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte("{")) {
+		type plain tokenJSON
+		return json.Unmarshal(data, (*plain)(t))
+	}
+	return json.Unmarshal(data, &t.Content)
+}
+
+func (t tokenJSON) token(id int32) addedToken {
+	return addedToken{
+		content: t.Content, id: id, special: t.Special, singleWord: t.SingleWord,
+		lstrip: t.LStrip, rstrip: t.RStrip, normalized: t.Normalized,
+	}
+}
+
+// specialsJSON is what special_tokens_map.json holds and tokenizer_config.json repeats.
+type specialsJSON struct {
+	Roles      map[string]tokenJSON
+	Additional []tokenJSON
+}
+
+func (s *specialsJSON) UnmarshalJSON(data []byte) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return err
+	}
+	s.Roles = map[string]tokenJSON{}
+	for _, role := range roleNames {
+		raw, ok := fields[role]
+		if !ok || string(raw) == "null" {
+			continue
+		}
+		var t tokenJSON
+		if err := json.Unmarshal(raw, &t); err != nil {
+			return fmt.Errorf("%s: %w", role, err)
+		}
+		s.Roles[role] = t
+	}
+	for _, key := range []string{"additional_special_tokens", "extra_special_tokens"} {
+		raw, ok := fields[key]
+		if !ok || !bytes.HasPrefix(raw, []byte("[")) {
+			continue // newer files may hold an object of named roles here
+		}
+		var list []tokenJSON
+		if err := json.Unmarshal(raw, &list); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		s.Additional = append(s.Additional, list...)
+	}
+	return nil
+}
+
+// configJSON is the part of tokenizer_config.json that matters here.
+type configJSON struct {
+	AddPrefixSpace  bool                 `json:"add_prefix_space"`
+	DoLowerCase     *bool                `json:"do_lower_case"`
+	StripAccents    *bool                `json:"strip_accents"`
+	ChineseChars    *bool                `json:"tokenize_chinese_chars"`
+	AddedTokensByID map[string]tokenJSON `json:"added_tokens_decoder"`
+}
+
+// sideFiles is what the files beside the vocabulary say.
+type sideFiles struct {
+	config   configJSON
+	roles    roles
+	specials []tokenJSON
+	added    map[string]int32
+}
+
+func readSideFiles(fsys fs.FS) (*sideFiles, error) {
+	s := &sideFiles{roles: roles{}}
+	if err := readOptionalJSON(fsys, fileConfig, &s.config); err != nil {
+		return nil, err
+	}
+	// What special_tokens_map.json says counts, so it is read last.
+	for _, name := range []string{fileConfig, fileSpecials} {
+		var specials specialsJSON
+		if err := readOptionalJSON(fsys, name, &specials); err != nil {
+			return nil, err
+		}
+		for _, role := range roleNames {
+			if t, ok := specials.Roles[role]; ok && t.Content != "" {
+				s.roles[role] = t.Content
+				s.specials = append(s.specials, t)
+			}
+		}
+		s.specials = append(s.specials, specials.Additional...)
+	}
+	if err := readOptionalJSON(fsys, fileAddedTokens, &s.added); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// addedTokens lists the special and added tokens of a vocabulary, by id. known are
+// special if the vocabulary has them. A special token without an id is left out: the
+// model has no embedding for it.
+func (s *sideFiles) addedTokens(vocab map[string]int32, known ...string) ([]addedToken, error) {
+	found := map[string]addedToken{}
+	for content, id := range s.added {
+		found[content] = addedToken{content: content, id: id, normalized: true}
+	}
+	for key, t := range s.config.AddedTokensByID {
+		id, err := strconv.ParseInt(key, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("%s: added_tokens_decoder: %q is not an id", fileConfig, clip(key))
+		}
+		found[t.Content] = t.token(int32(id))
+	}
+	special := func(t tokenJSON) {
+		a, ok := found[t.Content]
+		if !ok {
+			id, inVocab := vocab[t.Content]
+			if !inVocab || t.Content == "" {
+				return
+			}
+			a = t.token(id)
+		}
+		a.special = true
+		a.normalized = a.normalized && t.Normalized
+		found[t.Content] = a
+	}
+	for _, t := range s.specials {
+		special(t)
+	}
+	for _, name := range known {
+		special(tokenJSON{Content: name})
+	}
+	return sortedTokens(found), nil
+}
+
+func sortedTokens(found map[string]addedToken) []addedToken {
+	list := make([]addedToken, 0, len(found))
+	for _, a := range found {
+		list = append(list, a)
+	}
+	slices.SortFunc(list, func(a, b addedToken) int {
+		if a.id != b.id {
+			return int(a.id) - int(b.id)
+		}
+		return bytes.Compare([]byte(a.content), []byte(b.content))
+	})
+	return list
+}
