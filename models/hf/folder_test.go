@@ -263,7 +263,7 @@ func TestBrokenFolders(t *testing.T) {
 		}, []string{"folder/model.safetensors: tensor lm_head.weight differs from transformer.wte.weight in row 0", "set tie_word_embeddings to false in folder/config.json"}},
 		{"both prefixes", "bare", func(t *testing.T, m fstest.MapFS) {
 			change(t, m, weights, `"h.0.attn.masked_bias"`, `"transformer.ln_f.bias"`)
-		}, []string{"folder/model.safetensors: tensor transformer.ln_f.bias is the same as ln_f.bias of folder/model.safetensors"}},
+		}, []string{"folder/model.safetensors: tensor ln_f.bias is the same as transformer.ln_f.bias of folder/model.safetensors"}},
 		{"integer weights", "bare", func(t *testing.T, m fstest.MapFS) {
 			change(t, m, weights, `"ln_f.bias":{"dtype":"F32"`, `"ln_f.bias":{"dtype":"I32"`)
 		}, []string{"folder/model.safetensors: tensor ln_f.bias: values of type I32 are not supported, only F32, F16 and BF16"}},
