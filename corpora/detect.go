@@ -7,34 +7,51 @@ import (
 	"strings"
 )
 
-// detect finds the format out from the file's extension and its first line that
-// is not empty.
-func (r *Reader) detect(line []byte) (Format, error) {
-	name := strings.ToLower(r.name)
+// formatJSON stands for either JSON format, as long as the keys are not known.
+const formatJSON Format = "json"
+
+// formatOfName tells what a file's extension promises: formatJSON,
+// FormatChitchat, FormatTSV, or FormatAuto when it promises nothing.
+func formatOfName(name string) Format {
+	name = strings.ToLower(name)
 	for _, ext := range []string{".gz", ".zst", ".zstd"} {
 		name = strings.TrimSuffix(name, ext)
 	}
+	switch filepath.Ext(name) {
+	case ".jsonl", ".ndjson", ".json":
+		return formatJSON
+	case ".txt", ".text":
+		return FormatChitchat
+	case ".tsv", ".tab":
+		return FormatTSV
+	default:
+		return FormatAuto
+	}
+}
+
+// detect finds the format out from the first line that is not empty and from
+// the file's name.
+func (r *Reader) detect(line []byte) (Format, error) {
 	line = bytes.TrimSpace(line)
 	// Whatever the name says: an object with our keys is nobody's small talk.
 	if format := formatOfObject(line); format != FormatAuto {
 		return format, nil
 	}
-	switch filepath.Ext(name) {
-	case ".jsonl", ".ndjson", ".json":
-		return FormatAuto, r.notObject(line)
-	case ".txt", ".text":
-		return FormatChitchat, nil
-	case ".tsv", ".tab":
-		return FormatTSV, nil
+	format := formatOfName(r.name)
+	if format == FormatAuto {
+		switch {
+		case line[0] == '{' || line[0] == '[':
+			format = formatJSON
+		case bytes.IndexByte(line, '\t') >= 0:
+			format = FormatTSV
+		default:
+			format = FormatChitchat
+		}
 	}
-	switch {
-	case line[0] == '{' || line[0] == '[':
+	if format == formatJSON {
 		return FormatAuto, r.notObject(line)
-	case bytes.IndexByte(line, '\t') >= 0:
-		return FormatTSV, nil
-	default:
-		return FormatChitchat, nil
 	}
+	return format, nil
 }
 
 // formatOfObject recognizes a dialogue in JSON by its keys.

@@ -116,15 +116,19 @@ func jsonReason(err error) string {
 	}
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
-		got := mismatch.Value
-		if got == "array" {
-			got = "list"
+		got, _, _ := strings.Cut(mismatch.Value, " ") // "number 1e999"
+		switch got {
+		case "array":
+			got = "a list"
+		case "object":
+			got = "an object"
+		default:
+			got = "a " + got
 		}
-		got, _, _ = strings.Cut(got, " ") // "number 1e999"
 		if mismatch.Field == "" {
-			return fmt.Sprintf("a JSON %s where an object is expected", got)
+			return got + " where an object is expected"
 		}
-		return fmt.Sprintf("key %q: a %s where %s is expected", mismatch.Field, got, typeName(mismatch.Type))
+		return fmt.Sprintf("key %q: %s where %s is expected", mismatch.Field, got, typeName(mismatch.Type))
 	}
 	return err.Error()
 }

@@ -42,7 +42,11 @@ func (r *Reader) chitchat(first []byte) (Dialogue, error) {
 // In a chitchat text the rest of its paragraph belongs to the bad line.
 func (r *Reader) afterBad(err error) error {
 	var bad *BadLine
-	if r.format != FormatChitchat || !errors.As(err, &bad) {
+	format := r.format
+	if format == FormatAuto {
+		format = formatOfName(r.name)
+	}
+	if format != FormatChitchat || !errors.As(err, &bad) {
 		return err
 	}
 	if _, err := r.chitchat([]byte("?")); err != nil && !errors.As(err, new(*BadLine)) {
