@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -76,10 +77,10 @@ func ParseConfig(data []byte) (Config, error) {
 	if len(f.errs) > 0 {
 		return Config{}, errors.Join(f.errs...)
 	}
-	m.EnsureDefaults()
-	if !(eps > 0) { // a negative one, or one too small for a float32
+	if !(m.Eps > 0 && m.Eps <= math.MaxFloat32) { // neither too small nor too large for a float32
 		return Config{}, fmt.Errorf("layer_norm_epsilon must be positive, not %g", eps)
 	}
+	m.EnsureDefaults()
 	if err := m.Validate(); err != nil {
 		return Config{}, err
 	}

@@ -55,8 +55,8 @@ func ParseGeneration(data []byte) (Generation, error) {
 	}
 	var g Generation
 	g.BOS, g.PAD, g.EOS = f.id("bos_token_id"), f.id("pad_token_id"), f.ids("eos_token_id")
-	if f.has("do_sample") && !isNull(f.left["do_sample"]) {
-		sample := f.flag("do_sample", false)
+	said := f.has("do_sample") && !isNull(f.left["do_sample"])
+	if sample := f.flag("do_sample", false); said {
 		g.DoSample = &sample
 	}
 	for _, n := range g.counts() {
