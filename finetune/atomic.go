@@ -1,0 +1,149 @@
+package finetune
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Names of what is not finished, or no longer wanted. Nobody looks at such
+// files; sweep removes those that a killed run left behind.
+const (
+	partialPrefix = ".partial-"
+	removedPrefix = ".removed-"
+)
+
+// createFolder makes the folder parent/name all at once: fill writes into a
+// folder beside it, which is flushed to the disk and renamed. If anything goes
+// wrong, there is no folder of that name.
+func createFolder(parent, name string, fill func(dir string) error) (err error) {
+	dir, err := partialFolder(parent, name, fill)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(dir, filepath.Join(parent, name)); err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	return syncFile(parent)
+}
+
+// partialFolder fills a folder with a hidden name and flushes it to the disk.
+func partialFolder(parent, name string, fill func(dir string) error) (_ string, err error) {
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(parent, partialPrefix+name+"-")
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	if err := os.Chmod(dir, 0o755); err != nil { // MkdirTemp's are private
+		return "", err
+	}
+	if err := fill(dir); err != nil {
+		return "", err
+	}
+	return dir, syncTree(dir)
+}
+
+// replaceFiles fills a folder with files and moves them into dir, those named
+// last at the end. Each file is replaced at once; other files of dir stay.
+func replaceFiles(dir string, fill func(dir string) error, last ...string) error {
+	from, err := partialFolder(dir, "files", fill)
+	if err != nil {
+		return err
+	}
+	names, err := fileNames(from, last)
+	for _, name := range names {
+		if err == nil {
+			err = os.Rename(filepath.Join(from, name), filepath.Join(dir, name))
+		}
+	}
+	if err = errors.Join(err, os.RemoveAll(from)); err != nil {
+		return err
+	}
+	return syncFile(dir)
+}
+
+// fileNames lists a folder, with the names in last at the end.
+func fileNames(dir string, last []string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	late := make(map[string]bool, len(last))
+	for _, name := range last {
+		late[name] = true
+	}
+	var names []string
+	for _, pass := range []bool{false, true} {
+		for _, e := range entries {
+			if late[e.Name()] == pass {
+				names = append(names, e.Name())
+			}
+		}
+	}
+	return names, nil
+}
+
+// removeFolder takes a folder away at once: renamed first, so that nobody sees
+// half of it.
+func removeFolder(path string) error {
+	hidden := filepath.Join(filepath.Dir(path), removedPrefix+filepath.Base(path))
+	if err := os.RemoveAll(hidden); err != nil {
+		return err
+	}
+	if err := os.Rename(path, hidden); err != nil {
+		return err
+	}
+	return os.RemoveAll(hidden)
+}
+
+// sweep removes what killed runs left unfinished in a folder.
+func sweep(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), partialPrefix) || strings.HasPrefix(e.Name(), removedPrefix) {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("removing what an earlier run left unfinished: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// syncTree flushes a folder and all that is in it to the disk.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return syncFile(path)
+	})
+}
+
+// syncFile flushes a file or a folder to the disk.
+func syncFile(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // neither folders nor files opened for reading can be flushed there
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

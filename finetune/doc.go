@@ -1,0 +1,48 @@
+// Package finetune trains GPT-2 models on dialogues and measures them.
+//
+// # Training
+//
+// Train is the whole of it: give it Options and it reads the corpora, trains a
+// tokenizer if none is given, makes a model or opens one, trains, and leaves a
+// Hugging Face folder behind.
+//
+//	result, err := finetune.Train(ctx, finetune.Options{
+//		Out:   "runs/small",
+//		Data:  []corpora.Source{{Path: "dialogues.jsonl.gz"}},
+//		Valid: []string{"held-out.jsonl.gz"},
+//		Steps: 2000,
+//	}, finetune.NewJSONLines(os.Stdout, 10))
+//
+// A run lives in one folder:
+//
+//	runs/small/model.safetensors, config.json, tokenizer.json, …   the result, at the end
+//	runs/small/metrics.jsonl                                       the training curve, line by line
+//	runs/small/checkpoints/step-000500/                            a model folder like the result,
+//	                                                               and what is needed to go on:
+//	                        optimizer.safetensors, state.json
+//
+// A step (step.go) gathers micro-batches of whole dialogues, adds up their
+// gradients, scales the sum down if it is too long (clip.go) and lets AdamW
+// (adamw.go) take a step of the length that the schedule says (schedule.go).
+// The Trainer (trainer.go) repeats that, validates (validate.go), saves
+// (checkpoint.go) and tells its hooks (hooks.go) what happens.
+//
+// # Reproducible and resumable
+//
+// Equal seed, data and options give bit-equal weights, on one thread or many,
+// whether a run was stopped and resumed or not. Three things make that true:
+// every kernel reduces in one fixed order; the only state besides the weights
+// is AdamW's two moments, the step and the position in the data, all of which
+// a checkpoint holds exactly; and nothing that a step does depends on the
+// clock. What the options must agree in is the Identity in resume.go.
+//
+// A checkpoint is written beside its place, flushed to the disk and renamed,
+// and older ones go only after that. So a crash, a full disk or a pulled plug
+// costs the steps since the last checkpoint and nothing else.
+//
+// # Measuring
+//
+// Evaluate gives loss, perplexity and bits per byte of any model on any
+// corpus. Bits per byte count text alone, not the markers between turns, so
+// they can be compared between models with different vocabularies.
+package finetune

@@ -1,0 +1,158 @@
+package finetune
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"causerie/models"
+	"causerie/models/dialogue"
+	"causerie/models/gpt2"
+	"causerie/models/hf"
+	"causerie/models/tokenizer"
+)
+
+// folder is a model with everything that its Hugging Face folder holds.
+type folder struct {
+	model      *gpt2.Model
+	config     hf.Config
+	generation hf.Generation
+	tokenizer  tokenizer.Tokenizer
+	template   dialogue.Template
+	files      tokenizerFiles
+}
+
+// openFolder reads a model and its tokenizer.
+func openFolder(fsys fs.FS, name string) (_ *folder, err error) {
+	opened, err := hf.Open(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	f := &folder{config: opened.Config, generation: opened.Generation}
+	if err := f.takeTokenizer(fsys, name); err != nil {
+		return nil, err
+	}
+	if n := f.tokenizer.VocabSize(); n > f.config.Model.VocabSize {
+		return nil, fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d", name, n, f.config.Model.VocabSize)
+	}
+	if f.model, err = gpt2.New(f.config.Model); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return f, opened.LoadInto(f.model.Params())
+}
+
+// openFolderDir is openFolder for a folder on disk.
+func openFolderDir(dir string) (*folder, error) {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.IsDir():
+		return nil, fmt.Errorf("%s: a model is a folder, this is a file", dir)
+	}
+	return openFolder(os.DirFS(dir), filepath.ToSlash(dir))
+}
+
+// openModel opens the bundled model by its name, or a folder.
+func openModel(name string) (*folder, error) {
+	if name != models.Default {
+		return openFolderDir(name)
+	}
+	fsys, err := models.Bundled()
+	if err != nil {
+		return nil, err
+	}
+	return openFolder(fsys, name)
+}
+
+// takeTokenizer reads the tokenizer of a folder and chooses the template.
+func (f *folder) takeTokenizer(fsys fs.FS, name string) (err error) {
+	if f.tokenizer, err = tokenizer.Load(fsys); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	f.template = dialogue.ForTokenizer(f.tokenizer)
+	if f.files, err = readTokenizerFiles(fsys); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// create makes a new model for the tokenizer, with random weights.
+func (f *folder) create(cfg gpt2.Config, seed uint64) (err error) {
+	cfg.EnsureDefaults()
+	f.config = hf.Config{Model: cfg}
+	end := f.template.Stops()
+	if id, ok := f.tokenizer.SpecialID(dialogue.EndOfText); ok {
+		f.config.BOS, f.config.PAD, f.config.EOS = &id, &id, []int32{id}
+	} else if len(end) > 0 {
+		f.config.EOS = end[:1]
+	}
+	f.generation = hf.Generation{BOS: f.config.BOS, PAD: f.config.PAD, EOS: end}
+	if f.model, err = gpt2.New(cfg); err != nil {
+		return err
+	}
+	f.model.Init(seed)
+	return nil
+}
+
+// save writes the folder; the weights are rounded to the dtype.
+func (f *folder) save(dir string, dtype DType) error {
+	if err := f.files.write(dir); err != nil {
+		return err
+	}
+	return hf.Save(dir, f.config, f.generation, f.model.Params(), dtype)
+}
+
+// loadWeights replaces the model's weights by those of another folder of the
+// same shape.
+func (f *folder) loadWeights(dir string) (err error) {
+	opened, err := hf.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	return opened.LoadInto(f.model.Params())
+}
+
+// tokenizerFiles are the files of a tokenizer, by name. They are carried along
+// as they are, so that a model that is trained on keeps its tokenizer to the
+// byte.
+type tokenizerFiles map[string][]byte
+
+// maxTokenizerFile is more than any tokenizer's file takes.
+const maxTokenizerFile = 256 << 20
+
+func readTokenizerFiles(fsys fs.FS) (tokenizerFiles, error) {
+	files := tokenizerFiles{}
+	for _, name := range []string{
+		"tokenizer.json", "vocab.json", "merges.txt", "vocab.txt",
+		"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
+	} {
+		info, err := fs.Stat(fsys, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil && info.Size() > maxTokenizerFile {
+			err = fmt.Errorf("%s: %d bytes are too many for a tokenizer", name, info.Size())
+		}
+		if err != nil {
+			return nil, err
+		}
+		if files[name], err = fs.ReadFile(fsys, name); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+func (t tokenizerFiles) write(dir string) error {
+	for name, data := range t {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
