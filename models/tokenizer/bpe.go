@@ -246,7 +246,7 @@ func (t *BPE) encodeWord(dst []int32, word string) []int32 {
 
 // AppendToken implements [Tokenizer].
 func (t *BPE) AppendToken(dst []byte, id int32) []byte {
-	if id < 0 || int(id) >= len(t.text) {
+	if !t.has(id) {
 		return dst
 	}
 	return append(dst, t.text[id]...)
@@ -256,7 +256,7 @@ func (t *BPE) AppendToken(dst []byte, id int32) []byte {
 func (t *BPE) Decode(ids []int32) string {
 	var b strings.Builder
 	for _, id := range ids {
-		if id >= 0 && int(id) < len(t.text) {
+		if t.has(id) {
 			b.WriteString(t.text[id])
 		}
 	}
@@ -272,5 +272,8 @@ func (t *BPE) SpecialID(name string) (int32, bool) { return t.added.specialID(na
 // IsSpecial implements [Tokenizer].
 func (t *BPE) IsSpecial(id int32) bool { return t.added.isSpecial(id) }
 
+// has reports whether id is that of a token.
+func (t *BPE) has(id int32) bool { return id >= 0 && int(id) < len(t.text) && t.text[id] != "" }
+
 // appendPiece serves a [Stream]: a token's bytes do not depend on its neighbours.
-func (t *BPE) appendPiece(dst []byte, id int32, _ bool) []byte { return t.AppendToken(dst, id) }
+func (t *BPE) appendPiece(dst []byte, _, id int32) []byte { return t.AppendToken(dst, id) }

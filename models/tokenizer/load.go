@@ -48,9 +48,9 @@ func load(fsys fs.FS) (Tokenizer, error) {
 	case !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &refused):
 		return nil, err
 	case exists(fsys, fileVocab):
-		return loadVocabMerges(fsys)
+		return noNil(loadVocabMerges(fsys))
 	case exists(fsys, fileWordPiece):
-		return loadWordPiece(fsys)
+		return noNil(loadWordPiece(fsys))
 	case refused != nil:
 		return nil, err
 	}

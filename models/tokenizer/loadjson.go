@@ -34,6 +34,12 @@ type componentJSON struct {
 	AddPrefixSpace bool   `json:"add_prefix_space"`
 	UseRegex       *bool  `json:"use_regex"`
 
+	CleanText          bool  `json:"clean_text"` // BertNormalizer's
+	HandleChineseChars bool  `json:"handle_chinese_chars"`
+	StripAccents       *bool `json:"strip_accents"`
+	Lowercase          bool  `json:"lowercase"`
+	Cleanup            bool  `json:"cleanup"` // the WordPiece decoder's
+
 	Normalizers   []componentJSON `json:"normalizers"`
 	PreTokenizers []componentJSON `json:"pretokenizers"`
 	Decoders      []componentJSON `json:"decoders"`
@@ -70,8 +76,8 @@ func loadTokenizerJSON(fsys fs.FS) (Tokenizer, error) {
 	if kind == "" && head.Model.Merges != nil {
 		kind = "BPE" // old files do not say
 	}
-	if kind != "BPE" {
-		return nil, unsupported("%s: the model is of type %q; only byte-level BPE is supported", fileTokenizer, kind)
+	if kind != "BPE" && kind != "WordPiece" {
+		return nil, unsupported("%s: the model is of type %q; only byte-level BPE and WordPiece are supported", fileTokenizer, kind)
 	}
 	var file tokenizerJSON
 	if err := readJSON(fsys, fileTokenizer, &file); err != nil {
@@ -81,7 +87,18 @@ func loadTokenizerJSON(fsys fs.FS) (Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return file.bpe(side)
+	if kind == "WordPiece" {
+		return noNil(file.wordPiece(side))
+	}
+	return noNil(file.bpe(side))
+}
+
+// noNil keeps a nil pointer from becoming a Tokenizer that is not nil.
+func noNil[T Tokenizer](t T, err error) (Tokenizer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // anyJSON is a value that is not looked at.
@@ -133,9 +150,14 @@ func (f *tokenizerJSON) addedTokens() ([]addedToken, error) {
 		}
 		found[t.Content] = t.token(t.ID)
 	}
-	if id, ok := f.Model.Vocab[endOfText]; ok {
-		if _, listed := found[endOfText]; !listed {
-			found[endOfText] = addedToken{content: endOfText, id: id, special: true}
+	known := []string{endOfText}
+	if f.Model.Type == "WordPiece" {
+		known = bertSpecials
+	}
+	for _, name := range known {
+		id, ok := f.Model.Vocab[name]
+		if _, listed := found[name]; ok && !listed {
+			found[name] = addedToken{content: name, id: id, special: true}
 		}
 	}
 	return sortedTokens(found), nil

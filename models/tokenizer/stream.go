@@ -19,19 +19,21 @@ type Stream struct {
 	pieces  pieceAppender
 	pending []byte // bytes of a character that is not complete yet
 	out     []byte
-	begun   bool // a token has been seen
-	invalid bool // the text so far ends in replaced bytes
+	prev    int32 // the last token that is in the vocabulary, or noToken
+	invalid bool  // the text so far ends in replaced bytes
 }
 
-// pieceAppender is what tokenizers of this package do for a stream: append what one
-// more token adds to the text, given whether it is the first.
+// pieceAppender is what tokenizers of this package do for a stream: append what the
+// token id adds to the text after the token prev (noToken at the start), and say
+// whether there is such a token.
 type pieceAppender interface {
-	appendPiece(dst []byte, id int32, first bool) []byte
+	has(id int32) bool
+	appendPiece(dst []byte, prev, id int32) []byte
 }
 
 // NewStream returns a stream at the start of a text.
 func NewStream(t Tokenizer) *Stream {
-	s := &Stream{t: t}
+	s := &Stream{t: t, prev: noToken}
 	s.pieces, _ = t.(pieceAppender)
 	return s
 }
@@ -39,13 +41,13 @@ func NewStream(t Tokenizer) *Stream {
 // Push takes the next token and returns the text that it completes, often all of its
 // own and sometimes none.
 func (s *Stream) Push(id int32) string {
-	before := len(s.pending)
-	if s.pieces != nil {
-		s.pending = s.pieces.appendPiece(s.pending, id, !s.begun)
-	} else {
+	switch {
+	case s.pieces == nil: // a tokenizer from elsewhere
 		s.pending = s.t.AppendToken(s.pending, id)
+	case s.pieces.has(id):
+		s.pending = s.pieces.appendPiece(s.pending, s.prev, id)
+		s.prev = id
 	}
-	s.begun = s.begun || len(s.pending) > before
 	return s.take(false)
 }
 
@@ -53,7 +55,7 @@ func (s *Stream) Push(id int32) string {
 // makes the stream ready for another text.
 func (s *Stream) Flush() string {
 	text := s.take(true)
-	s.begun, s.invalid = false, false
+	s.prev, s.invalid = noToken, false
 	return text
 }
 

@@ -37,4 +37,5 @@ type Tokenizer interface {
 // Statically, both schemes are tokenizers.
 var (
 	_ Tokenizer = (*BPE)(nil)
+	_ Tokenizer = (*WordPiece)(nil)
 )
