@@ -145,7 +145,7 @@ func (l *loader) load(ctx context.Context, src Source, o Options) (_ *source, er
 	info.Tokens = len(l.out.ids) - info.Examples
 	info.Skipped, info.Bad = r.Skipped(), r.Bad()
 	if info.Examples == 0 {
-		return nil, fmt.Errorf("corpus %s: nothing to learn in it (%d dialogues, %d bad lines)", src.Path, info.Dialogues, info.Skipped)
+		return nil, fmt.Errorf("corpus %s: nothing to learn in it (dialogues: %d, bad lines: %d)", src.Path, info.Dialogues, info.Skipped)
 	}
 	return l.out, nil
 }

@@ -162,7 +162,7 @@ func TestLoadErrors(t *testing.T) {
 		{"a missing file", context.Background(), []Source{{Path: good}, {Path: good + "x"}}, LoadOptions{}, "g.jsonlx: no such file"},
 		{"a bad line", context.Background(), []Source{{Path: bad}}, LoadOptions{}, "bad.jsonl:2: key \"turns\""},
 		{"an empty file", context.Background(), []Source{{Path: writeFile(t, "e.jsonl", nil)}}, LoadOptions{}, "e.jsonl: nothing to learn"},
-		{"no replies", context.Background(), []Source{{Path: bad}}, LoadOptions{Read: Options{SkipBad: true}, Encode: EncodeOptions{Loss: LossReplies}}, "nothing to learn in it (1 dialogues, 1 bad lines)"},
+		{"no replies", context.Background(), []Source{{Path: bad}}, LoadOptions{Read: Options{SkipBad: true}, Encode: EncodeOptions{Loss: LossReplies}}, "nothing to learn in it (dialogues: 1, bad lines: 1)"},
 		{"a tiny context", context.Background(), []Source{{Path: good}}, LoadOptions{Encode: EncodeOptions{Context: 1}}, "context of 1"},
 		{"a negative weight", context.Background(), []Source{{Path: good, Weight: -1}}, LoadOptions{}, "weight -1"},
 		{"no number", context.Background(), []Source{{Path: good, Weight: math.NaN()}}, LoadOptions{}, "weight NaN"},

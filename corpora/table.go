@@ -93,20 +93,18 @@ func (l Lengths) String() string { return fmt.Sprintf("%d/%d/%d", l.P50, l.P90, 
 func (r Report) writeNotes(b *strings.Builder) {
 	b.WriteString("\nThree lengths are the median, the 90th percentile and the maximum.\n")
 	for _, s := range r.Shared {
-		fmt.Fprintf(b, "%d dialogues of %s are in %s too.\n", s.Dialogues, s.B, s.A)
+		fmt.Fprintf(b, "Dialogues of %s that %s has too: %d\n", s.B, s.A, s.Dialogues)
 	}
 	for _, f := range r.Files {
 		if f.Skipped == 0 {
 			continue
 		}
-		fmt.Fprintf(b, "%d bad lines were skipped in %s", f.Skipped, f.Path)
-		if len(f.Bad) == 0 {
-			b.WriteString(".\n")
-			continue
-		}
-		fmt.Fprintf(b, ", the first %d:\n", len(f.Bad))
+		fmt.Fprintf(b, "Bad lines skipped in %s: %d\n", f.Path, f.Skipped)
 		for _, bad := range f.Bad {
 			fmt.Fprintf(b, "  %v\n", bad)
+		}
+		if more := f.Skipped - len(f.Bad); more > 0 && len(f.Bad) > 0 {
+			fmt.Fprintf(b, "  and more: %d\n", more)
 		}
 	}
 }
