@@ -23,6 +23,10 @@ type TrainOptions struct {
 	// MaxWords bounds the number of different words that are counted at a time, and
 	// so the memory; 0 means 4 million. When there are more, the rarest are dropped.
 	MaxWords int
+	// MaxTokenRunes is the longest token to make, in characters; 0 means any length. A
+	// small corpus that repeats itself is better learnt without its stock phrases as
+	// tokens.
+	MaxTokenRunes int
 	// Progress, if not nil, is called now and then with the number of merges made.
 	Progress func(done, total int)
 }
@@ -69,8 +73,8 @@ func (o *TrainOptions) ensureDefaults() error {
 	if o.MaxWords == 0 {
 		o.MaxWords = 4 << 20
 	}
-	if o.MinCount < 1 || o.MaxWords < 1 {
-		return errors.New("MinCount and MaxWords must be positive")
+	if o.MinCount < 0 || o.MaxWords < 0 || o.MaxTokenRunes < 0 {
+		return errors.New("MinCount, MaxWords and MaxTokenRunes must not be negative")
 	}
 	if least := 256 + len(o.Specials); o.VocabSize < least {
 		return fmt.Errorf("a vocabulary of %d is too small for the 256 bytes and %d special tokens", o.VocabSize, len(o.Specials))
@@ -239,13 +243,28 @@ func (tr *trainer) run(n int) {
 		}
 		heap.Pop(&tr.queue)
 		text := tr.tokens[p.left] + tr.tokens[p.right]
-		if !tr.known[text] {
+		if !tr.known[text] && !tr.tooLong(text) {
 			tr.merge(p, text)
 		}
 		if tr.opts.Progress != nil && len(tr.merges)%256 == 0 {
 			tr.opts.Progress(len(tr.merges), n)
 		}
 	}
+}
+
+// tooLong reports whether a token would have too many characters, a part of one at
+// either end counted as one.
+func (tr *trainer) tooLong(text string) bool {
+	if tr.opts.MaxTokenRunes == 0 {
+		return false
+	}
+	runes := 1
+	for i := 1; i < len(text); i++ {
+		if utf8.RuneStart(text[i]) {
+			runes++
+		}
+	}
+	return runes > tr.opts.MaxTokenRunes
 }
 
 // merge makes the pair a token everywhere and brings the counts up to date.

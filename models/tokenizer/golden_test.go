@@ -1,0 +1,89 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/fstest"
+)
+
+// goldenCase is one text as transformers encodes it; testdata/golden.py makes them.
+type goldenCase struct {
+	Text    string
+	Plain   []int32 // special tokens' names are text
+	Special []int32 // they are special tokens
+	Decoded string  // of Special
+}
+
+func readGolden(t *testing.T, name string, v any) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkGolden(t *testing.T, tok Tokenizer, cases []goldenCase) {
+	t.Helper()
+	for _, c := range cases {
+		if got := tok.Encode(nil, c.Text); !slices.Equal(got, c.Plain) {
+			t.Errorf("Encode(%q)\n got %v\nwant %v", c.Text, got, c.Plain)
+		}
+		if got := tok.EncodeSpecial(nil, c.Text); !slices.Equal(got, c.Special) {
+			t.Errorf("EncodeSpecial(%q)\n got %v\nwant %v", c.Text, got, c.Special)
+		}
+		if got := tok.Decode(c.Special); got != c.Decoded {
+			t.Errorf("Decode(%v)\n got %q\nwant %q", c.Special, got, c.Decoded)
+		}
+		s, streamed := NewStream(tok), ""
+		for _, id := range c.Special {
+			streamed += s.Push(id)
+		}
+		if streamed += s.Flush(); streamed != c.Decoded {
+			t.Errorf("streaming %v\n got %q\nwant %q", c.Special, streamed, c.Decoded)
+		}
+	}
+}
+
+func TestBPEGolden(t *testing.T) {
+	var cases []goldenCase
+	readGolden(t, "bpe.golden.json", &cases)
+	tok, err := Load(os.DirFS("testdata/bpe"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkGolden(t, tok, cases)
+}
+
+func TestWordPieceGolden(t *testing.T) {
+	vocab, err := os.ReadFile("testdata/wordpiece/vocab.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden []struct {
+		Name      string
+		Config    json.RawMessage
+		Tokenizer json.RawMessage
+		Cases     []goldenCase
+	}
+	readGolden(t, "wordpiece.golden.json", &golden)
+	for _, g := range golden {
+		for form, files := range map[string]fstest.MapFS{
+			"vocab.txt":      {fileWordPiece: {Data: vocab}, fileConfig: {Data: g.Config}},
+			"tokenizer.json": {fileTokenizer: {Data: g.Tokenizer}},
+		} {
+			t.Run(g.Name+"/"+form, func(t *testing.T) {
+				tok, err := Load(files)
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkGolden(t, tok, g.Cases)
+			})
+		}
+	}
+}
