@@ -62,9 +62,15 @@ func (r *recorder) OnStep(s Step) error {
 	}
 	return nil
 }
-func (r *recorder) OnValidation(v Validation) error { r.validations = append(r.validations, v); return nil }
-func (r *recorder) OnCheckpoint(c Checkpoint) error { r.checkpoints = append(r.checkpoints, c); return nil }
-func (r *recorder) OnEnd(res Result) error          { r.result = res; return nil }
+func (r *recorder) OnValidation(v Validation) error {
+	r.validations = append(r.validations, v)
+	return nil
+}
+func (r *recorder) OnCheckpoint(c Checkpoint) error {
+	r.checkpoints = append(r.checkpoints, c)
+	return nil
+}
+func (r *recorder) OnEnd(res Result) error { r.result = res; return nil }
 
 func TestTrainFromScratch(t *testing.T) {
 	o := smallOptions(t)
