@@ -74,7 +74,9 @@ func decompress(src io.Reader) (io.Reader, Compression, io.Closer, error) {
 			}
 			return nil, "", nil, fmt.Errorf("gzip: %w", err)
 		}
-		return bufio.NewReaderSize(z, 64<<10), Gzip, z, nil
+		// A gzip.Reader holds nothing to release, and its Close only repeats
+		// the error that reading has told.
+		return bufio.NewReaderSize(z, 64<<10), Gzip, nil, nil
 	}
 	return buffered, Plain, nil, nil
 }
