@@ -1,12 +1,15 @@
-"""Checks with Hugging Face transformers a GPT-2 folder that this project wrote.
+"""Checks with Hugging Face transformers GPT-2 folders that this project wrote.
 
-    python3 check.py FOLDER [GOLDEN.json]
+    python3 check.py FOLDER ANSWERS.json [FOLDER ANSWERS.json ...]
+    python3 check.py FOLDER
 
-With a golden file (README.md describes it): prints the largest difference of
-any logit, of the mean loss, and whether the greedy tokens are the same, as one
-line of JSON, and fails when a logit is off by more than 1e-4 or a token
-differs. Without: prints the last logits and 10 greedy tokens after the ids
-0 1 2 3. The weights are read as stored and computed with in float32.
+With answers, in the form of golden.json (README.md): prints for each folder,
+as one line of JSON, the largest difference of any logit, the difference of the
+mean loss, and whether the greedy tokens are the same; it fails when a logit is
+off by more than 1e-4, a token differs, or transformers misses a tensor or finds
+one too many. Without answers: prints the logits after the ids 0 1 2 3 and the
+10 greedy tokens that follow. Weights are read as stored and computed with in
+float32.
 """
 
 import json
@@ -31,37 +34,50 @@ def load(folder):
     bad = {k: v for k, v in report.items() if v}
     if bad:
         raise SystemExit(f"{folder}: transformers complains: {bad}")
+    GenerationConfig.from_pretrained(folder)
     return model.eval()
 
 
-def main():
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    folder = sys.argv[1]
+def show(folder):
     model = load(folder)
-    GenerationConfig.from_pretrained(folder)
-    if len(sys.argv) < 3:
-        with torch.no_grad():
-            logits = model(torch.tensor([[0, 1, 2, 3]])).logits[0, -1]
-        print(json.dumps(dict(folder=folder, logits=logits.tolist(), greedy=greedy(model, [0, 1, 2, 3], 10))))
-        return
+    with torch.no_grad():
+        logits = model(torch.tensor([[0, 1, 2, 3]])).logits[0, -1]
+    print(json.dumps(dict(folder=folder, logits=logits.tolist(), greedy=greedy(model, [0, 1, 2, 3], 10))))
 
-    with open(sys.argv[2]) as f:
-        golden = json.load(f)
+
+def compare(folder, answers):
+    """Prints the differences and says whether they are small enough."""
+    model = load(folder)
+    with open(answers) as f:
+        want = json.load(f)
     worst, loss = 0.0, 0.0
-    for s in golden["segments"]:
+    for s in want["segments"]:
         with torch.no_grad():
             logits = model(torch.tensor([s["tokens"]])).logits[0]
         worst = max(worst, (logits.double() - torch.tensor(s["logits"], dtype=torch.float64)).abs().max().item())
         nll = torch.nn.functional.cross_entropy(logits, torch.tensor(s["targets"]), reduction="none")
         loss += (nll * torch.tensor(s["weights"])).sum().item()
-    g = golden["greedy"]
+    loss_off = abs(loss / want["weight_sum"] - want["loss"])
+    g = want["greedy"]
     same = greedy(model, g["prompt"], len(g["tokens"])) == g["tokens"]
     print(json.dumps(dict(
-        folder=folder, max_logit_difference=worst,
-        loss_difference=abs(loss / golden["weight_sum"] - golden["loss"]), same_greedy_tokens=same,
+        folder=folder, max_logit_difference=float(f"{worst:.3g}"),
+        loss_difference=float(f"{loss_off:.3g}"), same_greedy_tokens=same,
     )))
-    if worst > 1e-4 or not same:
+    return worst <= 1e-4 and loss_off <= 1e-4 and same
+
+
+def main():
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    args = sys.argv[1:]
+    if len(args) == 1:
+        show(args[0])
+        return
+    if not args or len(args) % 2:
+        raise SystemExit(__doc__)
+    good = [compare(args[i], args[i + 1]) for i in range(0, len(args), 2)]
+    if not all(good):
         raise SystemExit(1)
 
 
