@@ -10,11 +10,6 @@ func need(what string, have, want int) {
 	}
 }
 
-// A Scratch is one worker's packing space for Gemm and GemmPanels; its zero
-// value is ready. It grows to what the largest product needs and is reused.
-type Scratch struct {
-}
-
 // Gemm computes, on the caller's goroutine, the strided product
 //
 //	C(i,j) = c[i*crs+j] = Σ_p a[i*ars+p*acs] · b[p*brs+j*bcs]
@@ -30,7 +25,8 @@ func Gemm(s *Scratch, c []float32, crs int, a []float32, ars, acs int, b []float
 		need("Gemm a", len(a), (m-1)*ars+(k-1)*acs+1)
 		need("Gemm b", len(b), (k-1)*brs+(n-1)*bcs+1)
 	}
-	product(nil, c, crs, a, ars, acs, b, brs, bcs, m, n, k, accumulate)
+	g := product{m: m, n: n, k: k, c: c, crs: crs, a: a, ars: ars, acs: acs, b: b, brs: brs, bcs: bcs, accumulate: accumulate}
+	g.run(nil, s)
 }
 
 // GemmPanels is Gemm with B already in panels of W = PanelWidth() columns:
@@ -47,9 +43,8 @@ func GemmPanels(s *Scratch, c []float32, crs int, a []float32, ars, acs int, b [
 		need("GemmPanels a", len(a), (m-1)*ars+(k-1)*acs+1)
 		need("GemmPanels b", len(b), (n-1)/w*panelStride+k*w)
 	}
-	for j := 0; j < n; j += w {
-		product(nil, c[j:], crs, a, ars, acs, b[j/w*panelStride:], w, 1, m, min(w, n-j), k, accumulate)
-	}
+	g := product{m: m, n: n, k: k, c: c, crs: crs, a: a, ars: ars, acs: acs, b: b, panelStep: panelStride, accumulate: accumulate}
+	g.run(nil, s)
 }
 
 // PutKey writes the key of position t into the K panels of one head, laid out
@@ -74,20 +69,4 @@ func PutValue(panels []float32, d, capacity, t int, value []float32) {
 	for j := 0; j < d; j += w {
 		copy(panels[j*capacity+t*w:], value[j:min(d, j+w)])
 	}
-}
-
-// product is the strided product behind everything.
-func product(pool *Pool, c []float32, crs int, a []float32, ars, acs int, b []float32, brs, bcs int, m, n, k int, accumulate bool) {
-	pool.Run(m, func(i, _ int) {
-		for j := range n {
-			var acc float32
-			if accumulate {
-				acc = c[i*crs+j]
-			}
-			for p := range k {
-				acc = fma32(a[i*ars+p*acs], b[p*brs+j*bcs], acc)
-			}
-			c[i*crs+j] = acc
-		}
-	})
 }

@@ -9,10 +9,8 @@ func Linear(p *Pool, y, x, w, bias []float32, m, n, k int) {
 	if bias != nil {
 		need("Linear bias", len(bias), n)
 	}
-	product(p, y, n, x, k, 1, w, 1, k, m, n, k, false)
-	if bias != nil {
-		addBias(p, y, bias, m, n)
-	}
+	g := product{m: m, n: n, k: k, c: y, crs: n, a: x, ars: k, acs: 1, b: w, brs: 1, bcs: k, bias: bias}
+	g.run(p, nil)
 }
 
 // LinearGradInput computes dx[m,k] = dy[m,n]·w[n,k], or adds to dx when
@@ -21,7 +19,8 @@ func LinearGradInput(p *Pool, dx, dy, w []float32, m, n, k int, accumulate bool)
 	need("LinearGradInput dx", len(dx), m*k)
 	need("LinearGradInput dy", len(dy), m*n)
 	need("LinearGradInput w", len(w), n*k)
-	product(p, dx, k, dy, n, 1, w, k, 1, m, k, n, accumulate)
+	g := product{m: m, n: k, k: n, c: dx, crs: k, a: dy, ars: n, acs: 1, b: w, brs: k, bcs: 1, accumulate: accumulate}
+	g.run(p, nil)
 }
 
 // LinearGradWeight adds dy[m,n]ᵀ·x[m,k] to dw[n,k]. Each element's chain
@@ -31,7 +30,8 @@ func LinearGradWeight(p *Pool, dw, dy, x []float32, m, n, k int) {
 	need("LinearGradWeight dw", len(dw), n*k)
 	need("LinearGradWeight dy", len(dy), m*n)
 	need("LinearGradWeight x", len(x), m*k)
-	product(p, dw, k, dy, 1, n, x, k, 1, n, k, m, true)
+	g := product{m: n, n: k, k: m, c: dw, crs: k, a: dy, ars: 1, acs: n, b: x, brs: k, bcs: 1, accumulate: true}
+	g.run(p, nil)
 }
 
 // ColumnSums adds the sum over rows of dy[m,n] to db[n], rows in order from
@@ -61,13 +61,4 @@ func forColumns(p *Pool, m, n int, f func(lo, hi int)) {
 	p.Run((n+columnBlock-1)/columnBlock, func(task, _ int) {
 		f(task*columnBlock, min(n, (task+1)*columnBlock))
 	})
-}
-
-func addBias(p *Pool, y, bias []float32, m, n int) {
-	for i := range m {
-		row := y[i*n : (i+1)*n]
-		for j, b := range bias[:n] {
-			row[j] += b
-		}
-	}
 }

@@ -19,11 +19,7 @@ func Pack(p *Pool, w []float32, n, k int) *Packed {
 	q.panels = make([]float32, blocks*k*width)
 	p.Run(blocks, func(t, _ int) {
 		panel := q.panels[t*k*width:]
-		for j := t * width; j < min(n, (t+1)*width); j++ {
-			for i, v := range w[j*k : (j+1)*k] {
-				panel[i*width+j%width] = v
-			}
-		}
+		transposeRows(panel, width, w[t*width*k:], k, min(width, n-t*width), k)
 	})
 	return q
 }
@@ -44,10 +40,6 @@ func LinearPacked(p *Pool, y, x []float32, w *Packed, bias []float32, m int) {
 	if bias != nil {
 		need("LinearPacked bias", len(bias), w.N)
 	}
-	for j := 0; j < w.N; j += w.width {
-		product(p, y[j:], w.N, x, w.K, 1, w.panels[j*w.K:], w.width, 1, m, min(w.width, w.N-j), w.K, false)
-	}
-	if bias != nil {
-		addBias(p, y, bias, m, w.N)
-	}
+	g := product{m: m, n: w.N, k: w.K, c: y, crs: w.N, a: x, ars: w.K, acs: 1, b: w.panels, panelStep: w.K * w.width, bias: bias}
+	g.run(p, nil)
 }

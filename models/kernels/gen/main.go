@@ -1,0 +1,35 @@
+// Command gen writes the assembly of package kernels with avo.
+//
+// Every kernel is written once, here, against the small vector vocabulary of
+// isa.go, and comes out twice: for AVX-512 and for AVX2 with FMA. See the
+// go:generate lines in ../cpu_amd64.go for how it is called.
+package main
+
+import (
+	"flag"
+	"log"
+
+	. "github.com/mmcloughlin/avo/build"
+)
+
+func main() {
+	log.SetFlags(0)
+	isaName := flag.String("isa", "avx512", "instruction set: avx512 or avx2")
+	kind := flag.String("kind", "", "what to write: products or vectors")
+	flag.Parse()
+
+	s, ok := isas[*isaName]
+	if !ok {
+		log.Fatalf("gen: no instruction set %q", *isaName)
+	}
+	ConstraintExpr("amd64")
+	switch *kind {
+	case "products":
+		products(s)
+	case "vectors":
+		vectors(s)
+	default:
+		log.Fatalf("gen: nothing called %q to write", *kind)
+	}
+	Generate()
+}

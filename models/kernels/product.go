@@ -1,0 +1,301 @@
+package kernels
+
+import (
+	"sync"
+	"unsafe"
+)
+
+// The numbers of the blocking; see the package comment for what they are for.
+const (
+	blockK    = 256     // of p: a panel of B then takes 32 KiB, the first cache
+	blockRows = 240     // of C: a block of A then takes 240 KiB, the second cache
+	packLimit = 4 << 20 // elements of A packed at once
+	smallWork = 1 << 17 // multiplications below which threads do not pay
+)
+
+// A product is one C (+)= A·B (+ bias) with everything strided as in Gemm.
+type product struct {
+	m, n, k    int
+	c          []float32
+	crs        int
+	a          []float32
+	ars, acs   int
+	b          []float32 // strided by brs and bcs, or panels when panelStride > 0
+	brs, bcs   int
+	panelStep  int // elements from one panel of B to the next; 0: not in panels
+	bias       []float32
+	accumulate bool
+
+	// What run works out.
+	shape
+	rowLo, rowHi int       // the part of the rows at hand
+	kLo, kHi     int       // the part of k at hand
+	packed       []float32 // that part of A, [block of k][tile][p][row]; nil: A is read where it is
+}
+
+// run shares the product between the workers of the pool.
+func (g *product) run(pool *Pool, s *Scratch) {
+	if g.m == 0 || g.n == 0 {
+		return
+	}
+	g.shape = shapes[active]
+	if g.m*g.n*g.k < smallWork {
+		pool = nil
+	}
+	if g.directA() {
+		g.rowHi, g.kHi = g.m, g.k
+		g.pass(pool, s)
+		return
+	}
+	own := s
+	if own == nil {
+		own = scratches.take()
+		defer scratches.put(own)
+	}
+	spanK := roundUp(min(max(1, g.k), max(blockK, packLimit/min(g.m, 1024))), blockK)
+	spanRows := max(blockRows, packLimit/spanK)
+	for lo := 0; lo < g.m; lo += spanRows {
+		for kLo := 0; kLo < g.k || kLo == 0; kLo += spanK {
+			g.rowLo, g.rowHi = lo, min(g.m, lo+spanRows)
+			g.kLo, g.kHi = kLo, min(g.k, kLo+spanK)
+			g.packed = grow(&own.a, (g.rowHi-g.rowLo)*(g.kHi-g.kLo))
+			g.packA(pool)
+			g.pass(pool, s)
+		}
+	}
+}
+
+// directA tells whether A may be read where it is: always right when one
+// index of it is contiguous, and worth while unless C has many panels.
+func (g *product) directA() bool {
+	if g.acs != 1 && g.ars != 1 {
+		return false
+	}
+	return g.m <= g.rows || g.n <= 4*g.width
+}
+
+// tileRows returns the bounds of tile i of the rows at hand: tiles differ by
+// one row at most, as a tile of few rows is a slow one.
+func (g *product) tileRows(i int) (lo, hi int) {
+	n := g.rowHi - g.rowLo
+	t := g.tileCount()
+	return g.rowLo + i*n/t, g.rowLo + (i+1)*n/t
+}
+
+func (g *product) tileCount() int { return (g.rowHi - g.rowLo + g.rows - 1) / g.rows }
+
+// packA packs the part of A at hand, tile by tile.
+func (g *product) packA(pool *Pool) {
+	const tilesPerTask = 8
+	tiles := g.tileCount()
+	groups := (tiles + tilesPerTask - 1) / tilesPerTask
+	blocks := (g.kHi - g.kLo + blockK - 1) / blockK
+	pool.Run(groups*blocks, func(task, _ int) {
+		p := g.kLo + task/groups*blockK
+		k := min(blockK, g.kHi-p)
+		first := task % groups * tilesPerTask
+		for t := first; t < min(tiles, first+tilesPerTask); t++ {
+			lo, hi := g.tileRows(t)
+			g.packTile(g.packed[g.packedAt(p, k, lo):], lo, hi-lo, p, k)
+		}
+	})
+}
+
+// packedAt is where the tile that begins at row lo is packed for the block of
+// k elements from p.
+func (g *product) packedAt(p, k, lo int) int {
+	return (p-g.kLo)*(g.rowHi-g.rowLo) + (lo-g.rowLo)*k
+}
+
+func (g *product) packTile(dst []float32, lo, rows, p, k int) {
+	src := g.a[lo*g.ars+p*g.acs:]
+	switch {
+	case g.acs == 1:
+		transposeRows(dst, rows, src, g.ars, rows, k)
+	case g.ars == 1:
+		copyRows(dst, rows, src, g.acs, rows, k)
+	default:
+		for q := range k {
+			for i := range rows {
+				dst[q*rows+i] = src[i*g.ars+q*g.acs]
+			}
+		}
+	}
+}
+
+// pass multiplies the part of A at hand by all of B.
+func (g *product) pass(pool *Pool, s *Scratch) {
+	panels := (g.n + g.width - 1) / g.width
+	rows := g.rowHi - g.rowLo
+	each, parts := g.share(panels, rows, pool.Threads())
+	groups := (panels + each - 1) / each
+	tiles := g.tileCount()
+	pool.Run(groups*parts, func(task, _ int) {
+		own := s
+		if own == nil {
+			own = scratches.take()
+			defer scratches.put(own)
+		}
+		first, part := task/parts*each, task%parts
+		g.strip(own, first, min(panels, first+each), part*tiles/parts, (part+1)*tiles/parts)
+	})
+}
+
+// share decides how many panels a task takes and in how many parts it cuts
+// the rows: big tasks reuse what they pack, many tasks share evenly.
+func (g *product) share(panels, rows, threads int) (each, parts int) {
+	if wide := g.wide(rows); rows <= g.rows {
+		return wide, 1
+	}
+	each = min(4, max(1, panels/(8*threads)))
+	parts = 1
+	if threads > 1 {
+		const rowsEnough = 96
+		for parts < rows/rowsEnough && panels*parts < 6*threads*each {
+			parts++
+		}
+	}
+	return each, parts
+}
+
+// strip computes the rows of tiles [tileLo,tileHi) of panels [first,last).
+func (g *product) strip(s *Scratch, first, last, tileLo, tileHi int) {
+	for p := g.kLo; p == g.kLo || p < g.kHi; p += blockK {
+		k := min(blockK, g.kHi-p)
+		b := g.panelsAt(s, first, last, p, k)
+		for tileLo := tileLo; tileLo < tileHi; {
+			next := min(tileHi, tileLo+blockRows/g.rows)
+			g.block(&b, first, last, tileLo, next, p, k)
+			tileLo = next
+		}
+	}
+}
+
+// block runs the tiles of a block of C over the block of k elements from p.
+func (g *product) block(b *panelBlock, first, last, tileLo, tileHi, p, k int) {
+	t := tileArgs{k: k, cstep: 4 * g.crs, bstep: 4 * b.step, bpanel: 4 * b.panelStep}
+	if g.accumulate || p > 0 {
+		t.load = 1
+	}
+	for panel := first; panel < last; panel += t.panels {
+		j := panel * g.width
+		t.cols = min(g.width, g.n-j)
+		t.panels = 1
+		if wide := g.wide(g.rowHi - g.rowLo); panel+wide <= last && j+wide*g.width <= g.n {
+			t.panels = wide
+		}
+		t.b = unsafe.Pointer(unsafe.SliceData(b.data[(panel-first)*b.panelStep:]))
+		if g.bias != nil && p+k == g.k {
+			t.bias = unsafe.Pointer(&g.bias[j])
+		}
+		for i := tileLo; i < tileHi; i++ {
+			lo, hi := g.tileRows(i)
+			t.rows = hi - lo
+			t.c = unsafe.Pointer(&g.c[lo*g.crs+j])
+			g.pointA(&t, lo, p, k)
+			t.run()
+		}
+	}
+}
+
+// pointA says where the tile from row lo finds its A.
+func (g *product) pointA(t *tileArgs, lo, p, k int) {
+	if k == 0 {
+		return
+	}
+	switch {
+	case g.packed != nil:
+		t.a, t.astep = unsafe.Pointer(&g.packed[g.packedAt(p, k, lo)]), 4*t.rows
+	case g.acs == 1:
+		t.a, t.astep, t.byRow = unsafe.Pointer(&g.a[lo*g.ars+p]), 4*g.ars, true
+	default:
+		t.a, t.astep = unsafe.Pointer(&g.a[lo+p*g.acs]), 4*g.acs
+	}
+}
+
+// A panelBlock is some panels of B for a block of k.
+type panelBlock struct {
+	data            []float32
+	step, panelStep int // from one p to the next; from one panel to the next
+}
+
+// panelsAt finds panels [first,last) of B for the k elements from p, packing
+// them when B is not in panels yet.
+func (g *product) panelsAt(s *Scratch, first, last, p, k int) panelBlock {
+	w := g.width
+	switch {
+	case k == 0:
+		return panelBlock{}
+	case g.panelStep > 0:
+		return panelBlock{g.b[first*g.panelStep+p*w:], w, g.panelStep}
+	case g.bcs == 1 && last*w <= g.n && g.rowHi-g.rowLo <= 4*g.rows:
+		return panelBlock{g.b[p*g.brs+first*w:], g.brs, w}
+	}
+	size := blockK * w
+	dst := grow(&s.b, (last-first)*size)
+	for panel := first; panel < last; panel++ {
+		g.packPanel(dst[(panel-first)*size:], panel*w, p, k)
+	}
+	return panelBlock{dst, w, size}
+}
+
+// packPanel packs the columns of B from j for the k elements from p. The
+// columns that a last panel lacks keep what was there: nobody stores them.
+func (g *product) packPanel(dst []float32, j, p, k int) {
+	cols := min(g.width, g.n-j)
+	src := g.b[p*g.brs+j*g.bcs:]
+	switch {
+	case g.bcs == 1:
+		copyRows(dst, g.width, src, g.brs, cols, k)
+	case g.brs == 1:
+		transposeRows(dst, g.width, src, g.bcs, cols, k)
+	default:
+		for q := range k {
+			for l := range cols {
+				dst[q*g.width+l] = src[q*g.brs+l*g.bcs]
+			}
+		}
+	}
+}
+
+// A Scratch is one worker's packing space for Gemm and GemmPanels; its zero
+// value is ready. It grows to what the largest product needs and is reused.
+type Scratch struct {
+	a, b []float32
+}
+
+// grow returns n elements of buf, made larger if need be.
+func grow(buf *[]float32, n int) []float32 {
+	if cap(*buf) < n {
+		*buf = make([]float32, n)
+	}
+	return (*buf)[:n]
+}
+
+// scratches are those not in use. Unlike a sync.Pool they outlive garbage
+// collections: memory touched for the first time is slow on virtual machines.
+var scratches scratchList
+
+type scratchList struct {
+	mu   sync.Mutex
+	free []*Scratch
+}
+
+func (l *scratchList) take() *Scratch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.free); n > 0 {
+		s := l.free[n-1]
+		l.free = l.free[:n-1]
+		return s
+	}
+	return new(Scratch)
+}
+
+func (l *scratchList) put(s *Scratch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.free = append(l.free, s)
+}
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }

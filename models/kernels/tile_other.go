@@ -1,0 +1,13 @@
+//go:build !amd64
+
+package kernels
+
+func (t *tileArgs) run() { t.runGeneric() }
+
+func transposeRows(dst []float32, dstep int, src []float32, sstep, rows, k int) {
+	transposeGeneric(dst, dstep, src, sstep, rows, k)
+}
+
+func copyRows(dst []float32, dstep int, src []float32, sstep, cols, k int) {
+	copyRowsGeneric(dst, dstep, src, sstep, cols, k)
+}
