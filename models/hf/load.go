@@ -79,16 +79,13 @@ func (f *Folder) match(specs iter.Seq[spec]) ([]*safetensors.Tensor, error) {
 		case !slices.Equal(t.Shape, s.shape):
 			p.add("%s: tensor %s has shape %d, the model needs %d", t.File().Name(), t.Name, t.Shape, s.shape)
 		}
-		if p.full() {
-			break // a hostile configuration may have millions of layers
+		if p.more { // a hostile configuration may have millions of layers
+			return nil, p.err()
 		}
 		found = append(found, t)
 	}
 	if f.tensors[embedding] == nil && known[head] {
 		p.add("%s: tensor %s is missing", f.weights, storedName(embedding))
-	}
-	if p.full() {
-		return nil, p.err()
 	}
 	for _, t := range f.order {
 		name, skip := canonical(t.Name)
@@ -105,25 +102,23 @@ func (f *Folder) match(specs iter.Seq[spec]) ([]*safetensors.Tensor, error) {
 	return found, p.err()
 }
 
-// problems collects errors up to maxProblems and counts the others.
+// problems collects errors, the first maxProblems of them.
 type problems struct {
 	errs []error
-	more int
+	more bool // there were others
 }
 
 func (p *problems) add(format string, args ...any) {
-	if p.full() {
-		p.more++
+	if len(p.errs) == maxProblems {
+		p.more = true
 		return
 	}
 	p.errs = append(p.errs, fmt.Errorf(format, args...))
 }
 
-func (p *problems) full() bool { return len(p.errs) == maxProblems }
-
 func (p *problems) err() error {
-	if p.more > 0 {
-		return errors.Join(append(p.errs, fmt.Errorf("and %d more", p.more))...)
+	if p.more {
+		p.errs = append(p.errs, errors.New("and more"))
 	}
 	return errors.Join(p.errs...)
 }
@@ -192,15 +187,34 @@ func (l loading) shape() (rows, width int) {
 
 func (l loading) run(first, rows int, scratch *[]float32) error {
 	all, width := l.shape()
-	if !l.transpose {
-		return l.tensor.ReadFloats(l.dst[first*width:(first+rows)*width], first*width)
+	var block []float32
+	if l.transpose {
+		block = grow(scratch, rows*width)
+	} else {
+		block = l.dst[first*width : (first+rows)*width]
 	}
-	block := grow(scratch, rows*width)
 	if err := l.tensor.ReadFloats(block, first*width); err != nil {
 		return err
 	}
-	transpose(l.dst[first:], all, block, rows, width)
+	if i := notFinite(block); i >= 0 {
+		return fmt.Errorf("%s: tensor %s: value %d is %g: the file is damaged, or its training diverged",
+			l.tensor.File().Name(), l.tensor.Name, first*width+i, block[i])
+	}
+	if l.transpose {
+		transpose(l.dst[first:], all, block, rows, width)
+	}
 	return nil
+}
+
+// notFinite is the index of the first infinity or NaN, or -1.
+func notFinite(values []float32) int {
+	const exponent = 0x7f800000
+	for i, v := range values {
+		if math.Float32bits(v)&exponent == exponent {
+			return i
+		}
+	}
+	return -1
 }
 
 // comparing checks that a stored head is bit-equal to the embedding it is tied

@@ -26,7 +26,8 @@ const (
 
 // Save writes a model as a folder that transformers loads: config.json,
 // generation_config.json and model.safetensors, the weights rounded to the
-// dtype. The folder is made when it is not there; other files in it, such as
+// dtype. Weights that are infinite or NaN are an error, as they are to LoadInto.
+// The folder is made when it is not there; other files in it, such as
 // the tokenizer's, stay. Each file is replaced atomically, the weights first;
 // whoever must never see new weights beside an old config.json writes to a
 // fresh folder and renames that.
@@ -100,6 +101,9 @@ func sourcesOf(c gpt2.Config, params []gpt2.Param, dtype safetensors.DType) ([]s
 			return nil, fmt.Errorf("parameter %s is missing, of shape %d in the file", s.name, s.shape)
 		case !slices.Equal(fileShape(p), s.shape):
 			return nil, fmt.Errorf("parameter %s has shape %d in the file, the configuration says %d", s.name, fileShape(p), s.shape)
+		}
+		if i := notFinite(p.Data); i >= 0 {
+			return nil, fmt.Errorf("parameter %s: value %d is %g: its training diverged", s.name, i, p.Data[i])
 		}
 		delete(byName, s.name)
 		values := func() []float32 { return p.Data }

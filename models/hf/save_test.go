@@ -124,6 +124,7 @@ func TestSaveErrors(t *testing.T) {
 		}), "parameter x has no place"},
 		{"shape", spoiled(func(p []gpt2.Param) []gpt2.Param { p[0].Shape = []int{32, 67}; return p }), "parameter wte.weight has shape [32 67]"},
 		{"frozen", spoiled(func(p []gpt2.Param) []gpt2.Param { p[0].Data = nil; return p }), "parameter wte.weight of shape [67 32] has 0 values"},
+		{"diverged", spoiled(func(p []gpt2.Param) []gpt2.Param { p[1].Data[7] = float32(math.NaN()); return p }), "parameter wpe.weight: value 7 is NaN"},
 		{"too large for F16", spoiled(func(p []gpt2.Param) []gpt2.Param { p[1].Data[5] = -1e6; return p }), "model.safetensors: tensor transformer.wpe.weight: the value -1e+06 is beyond the range of F16"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
