@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,8 +16,10 @@ type BPE struct {
 	added   *addedTokens
 
 	pairs    pairTable        // neighbours -> rank
-	bytePair *[1 << 16]int32  // two single bytes -> rank, the commonest question of all
+	joins    *byteJoins       // which bytes can meet inside a token
 	byteID   [256]int32       // byte -> its id, or noToken
+	unknown  int32            // the token for bytes that lack an id, or noToken
+	complete bool             // no byte lacks an id
 	words    map[string]int32 // words that end up as one token -> its id
 	classes  *classTable
 
@@ -65,17 +68,22 @@ func (t *BPE) setEntries(vocab map[string]int32, added []addedToken) error {
 	t.entries = entries
 	t.text = make([]string, len(entries))
 	for id, entry := range entries {
-		text, ok := fromVisible(entry)
-		if !ok {
-			text = entry // not in visible spelling: it stands for itself
-		}
-		t.text[id] = text
+		t.text[id] = spelledBytes(entry)
 	}
 	for _, a := range added {
 		t.text[a.id] = a.content
 	}
 	t.added = newAddedTokens(added)
 	return nil
+}
+
+// spelledBytes returns the bytes that an entry spells. One that is not in visible
+// spelling stands for itself.
+func spelledBytes(entry string) string {
+	if text, ok := fromVisible(entry); ok {
+		return text
+	}
+	return entry
 }
 
 // entryTable inverts a vocabulary: id -> entry. Ids may have holes, but no two entries.
@@ -173,23 +181,31 @@ func firstOf(errs ...error) error {
 	return nil
 }
 
-// setBytes finds the tokens of the 256 bytes and the ranks of their pairs.
+// setBytes finds the tokens of the 256 bytes and which of them can meet in a token.
 func (t *BPE) setBytes(vocab map[string]int32) {
 	for b := range 256 {
 		id, ok := vocab[string(visibleRune[b])]
 		if !ok {
 			id = noToken
-			if u, found := vocab[t.opts.unknown]; found && t.opts.unknown != "" {
-				id = u
-			}
 		}
 		t.byteID[b] = id
 	}
-	t.bytePair = new([1 << 16]int32)
-	for a := range 256 {
-		for b := range 256 {
-			t.bytePair[a<<8|b] = t.pairs.rank(t.byteID[a], t.byteID[b])
+	t.joins = new(byteJoins)
+	t.unknown = noToken
+	if id, ok := vocab[t.opts.unknown]; ok && t.opts.unknown != "" {
+		t.unknown = id
+	}
+	t.complete = !slices.Contains(t.byteID[:], noToken)
+	if !t.complete {
+		// Leaving out a byte makes neighbours of the two beside it: anything may join.
+		for i := range t.joins {
+			t.joins[i] = ^uint64(0)
 		}
+		return
+	}
+	for _, m := range t.merges {
+		left, right := spelledBytes(t.entries[m.left]), spelledBytes(t.entries[m.right])
+		t.joins.add(left[len(left)-1], right[0])
 	}
 }
 
@@ -198,11 +214,12 @@ func (t *BPE) setBytes(vocab map[string]int32) {
 func (t *BPE) setWords() {
 	t.words = make(map[string]int32, len(t.text))
 	var ids []int32
+	var s scratch
 	for id, text := range t.text {
 		if text == "" || t.added.is(int32(id)) {
 			continue
 		}
-		ids = t.merge(ids[:0], text)
+		ids = t.merge(ids[:0], text, &s)
 		if t.opts.ignoreMerges || len(ids) == 1 && ids[0] == int32(id) {
 			t.words[text] = int32(id)
 		}
@@ -228,20 +245,18 @@ func (t *BPE) encodePlain(dst []int32, text string) []int32 {
 	if t.opts.addPrefixSpace && text[0] != ' ' {
 		text = " " + text
 	}
+	s := scratches.Get().(*scratch)
 	for text != "" {
 		n := t.classes.wordEnd(text)
-		dst = t.encodeWord(dst, text[:n])
+		if id, ok := t.words[text[:n]]; ok {
+			dst = append(dst, id)
+		} else {
+			dst = t.merge(dst, text[:n], s)
+		}
 		text = text[n:]
 	}
+	s.release()
 	return dst
-}
-
-// encodeWord appends the ids of one word.
-func (t *BPE) encodeWord(dst []int32, word string) []int32 {
-	if id, ok := t.words[word]; ok {
-		return append(dst, id)
-	}
-	return t.merge(dst, word)
 }
 
 // AppendToken implements [Tokenizer].

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"math"
 	"math/bits"
+	"sync"
 )
 
 // noRank is the rank of a pair that is not in the list of merges: after all others.
@@ -60,65 +61,78 @@ func (p *pairTable) rank(left, right int32) int32 {
 	}
 }
 
-// shortWord is the longest word, in bytes, that is merged by looking through all its
-// pairs for the best one each time. That is quadratic, but up to some length nothing is
-// faster; longer words use a heap.
-const shortWord = 64
-
 // merge appends the tokens that the bytes of word merge into. Of equal ranks the
 // leftmost pair is merged first.
-func (t *BPE) merge(dst []int32, word string) []int32 {
-	if len(word) > shortWord {
-		return t.mergeLong(dst, word)
-	}
-	var (
-		ids   [shortWord]int32 // the tokens so far
-		ranks [shortWord]int32 // ranks[i] is that of the pair ids[i], ids[i+1]
-	)
-	n := len(t.start(ids[:0], word))
-	for i := 0; i+1 < n; i++ {
-		ranks[i] = t.pairs.rank(ids[i], ids[i+1])
-	}
-	for n > 1 {
-		at, best := 0, noRank
-		for i, r := range ranks[:n-1] {
-			if r < best {
-				at, best = i, r
-			}
-		}
-		if best == noRank {
-			break
-		}
-		ids[at] = t.merges[best].id
-		n--
-		copy(ids[at+1:n], ids[at+2:n+1])
-		copy(ranks[at+1:n], ranks[at+2:n+1])
-		if at+1 < n {
-			ranks[at] = t.pairs.rank(ids[at], ids[at+1])
-		}
-		if at > 0 {
-			ranks[at-1] = t.pairs.rank(ids[at-1], ids[at])
+//
+// A word falls into stretches that cannot influence each other wherever two bytes meet
+// that no merge joins. In GPT-2's vocabulary nearly all Chinese characters are apart in
+// that way.
+func (t *BPE) merge(dst []int32, word string, s *scratch) []int32 {
+	start := 0
+	for i := 1; i < len(word); i++ {
+		if !t.joins.has(word[i-1], word[i]) {
+			dst = t.mergeStretch(dst, word[start:i], s)
+			start = i
 		}
 	}
-	return append(dst, ids[:n]...)
+	return t.mergeStretch(dst, word[start:], s)
+}
+
+// byteJoins is the set of pairs of bytes, the last of one token and the first of the
+// next, that some merge joins.
+type byteJoins [1 << 16 / 64]uint64
+
+func (j *byteJoins) has(a, b byte) bool { return j[uint16(a)<<2|uint16(b)>>6]>>(b&63)&1 != 0 }
+
+func (j *byteJoins) add(a, b byte) { j[uint16(a)<<2|uint16(b)>>6] |= 1 << (b & 63) }
+
+// mergeStretch is merge without looking for places where the word falls apart.
+func (t *BPE) mergeStretch(dst []int32, word string, s *scratch) []int32 {
+	switch {
+	case len(word) > shortWord || len(t.merges) > maxShortRank:
+		return s.long.merge(t, dst, word)
+	case len(word) == 1:
+		return t.start(dst, word)
+	}
+	return s.short.merge(t, dst, word)
 }
 
 // start appends the tokens of the single bytes of word. Bytes that the vocabulary
 // lacks become the unknown token or, if there is none, nothing: only a foreign
 // vocabulary can lack any.
 func (t *BPE) start(ids []int32, word string) []int32 {
-	unknown := false
+	if t.complete {
+		for i := range len(word) {
+			ids = append(ids, t.byteID[word[i]])
+		}
+		return ids
+	}
+	unknown := false // the byte before is unknown
 	for i := range len(word) {
 		id := t.byteID[word[i]]
-		if id == noToken {
-			continue
+		repeated := unknown && t.opts.fuseUnknown
+		unknown = id == noToken
+		if !unknown {
+			ids = append(ids, id)
+		} else if t.unknown != noToken && !repeated {
+			ids = append(ids, t.unknown)
 		}
-		isUnknown := t.entries[id] == t.opts.unknown && t.opts.unknown != ""
-		if isUnknown && unknown && t.opts.fuseUnknown {
-			continue
-		}
-		unknown = isUnknown
-		ids = append(ids, id)
 	}
 	return ids
+}
+
+// scratch is the working space of one call of Encode.
+type scratch struct {
+	short shortMerge
+	long  longMerge
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// release gives the space back, unless a giant word has blown it up.
+func (s *scratch) release() {
+	if cap(s.long.ids) > 1<<16 {
+		s.long = longMerge{}
+	}
+	scratches.Put(s)
 }

@@ -1,7 +1,5 @@
 package tokenizer
 
-import "sync"
-
 // A longMerge merges a word of any length in O(n log n): the tokens are a doubly
 // linked list, and a heap holds every pair that has a rank, by rank and position.
 // A pair whose neighbours have changed since stays in the heap and is recognised as
@@ -12,14 +10,8 @@ type longMerge struct {
 	heap       []uint64
 }
 
-// longMerges keeps working space; what a giant word needed is not kept.
-var longMerges = sync.Pool{New: func() any { return new(longMerge) }}
-
-const keepLongMerge = 1 << 16
-
-// mergeLong is merge for words longer than shortWord.
-func (t *BPE) mergeLong(dst []int32, word string) []int32 {
-	m := longMerges.Get().(*longMerge)
+// merge appends the tokens of word.
+func (m *longMerge) merge(t *BPE, dst []int32, word string) []int32 {
 	m.ids = t.start(m.ids[:0], word)
 	m.link()
 	for i := range len(m.ids) - 1 {
@@ -35,9 +27,6 @@ func (t *BPE) mergeLong(dst []int32, word string) []int32 {
 	}
 	for i := int32(0); i >= 0 && int(i) < len(m.ids); i = m.next[i] {
 		dst = append(dst, m.ids[i])
-	}
-	if cap(m.ids) <= keepLongMerge {
-		longMerges.Put(m)
 	}
 	return dst
 }
