@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"causerie/models/gpt2"
 	"causerie/models/hf/safetensors"
 )
@@ -170,5 +172,35 @@ func TestWriteFileIsAtomic(t *testing.T) {
 	}
 	if got, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(got) != "new" {
 		t.Errorf("the file is %q, %v", got, err)
+	}
+}
+
+// The settings can be written and read without weights.
+func TestWriteSettings(t *testing.T) {
+	dir := t.TempDir()
+	old := openGolden(t, "untied")
+	g := Generation{EOS: []int32{1, 2}, Temperature: new(0.7), TopK: new(8)}
+	if err := errors.Join(WriteConfig(dir, old.Config), WriteGeneration(dir, g)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := ReadConfig(os.DirFS(dir), "folder")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(old.Config, c); diff != "" {
+		t.Error(diff)
+	}
+	again, err := ReadGeneration(os.DirFS(dir), "folder")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(g, again); diff != "" {
+		t.Error(diff)
+	}
+	if err := WriteConfig(dir, Config{}); err == nil || !strings.Contains(err.Error(), "config.json: vocab_size must be positive") {
+		t.Errorf("an empty configuration: got %v", err)
+	}
+	if err := WriteConfig(filepath.Join(dir, "none"), old.Config); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a folder that is not there: got %v", err)
 	}
 }

@@ -24,7 +24,8 @@
 // Values are read straight into the caller's memory, in pieces, from several
 // goroutines if wanted. Files are not memory-mapped: a mapped file that another
 // program truncates kills the process with a signal that cannot be handled,
-// and reading is no slower where, as here, every value is copied once anyway.
+// and reading is about as fast where, as here, every value is copied once
+// anyway.
 //
 // # Writing
 //
