@@ -18,9 +18,9 @@ type EvalCmd struct {
 	Model   string   `short:"m" default:"default" placeholder:"NAME|DIR" help:"Model to measure: a GPT-2 folder or \"default\", the bundled model."`
 	Data    []string `required:"" short:"d" sep:"none" placeholder:"FILE" help:"Dialogues to measure on: a file, a pattern, or \"starter\". Repeatable."`
 	Loss    string   `default:"all" enum:"all,replies" help:"What is measured: every turn (all) or only the assistant's (replies)."`
-	Context int      `help:"Longest window in tokens (default: the model's context)."`
+	Context int      `placeholder:"TOKENS" help:"Longest window in tokens (default: the model's context)."`
 	Rows    int      `default:"2048" help:"Tokens in a batch."`
-	Threads int      `help:"Threads to compute on; by default all. They do not change the result."`
+	Threads int      `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
 	Format  string   `default:"auto" enum:"auto,turns,openai,chitchat,tsv" help:"Format of the files (${enum})."`
 	SkipBad bool     `help:"Skip and count lines that hold no dialogue."`
 	JSON    bool     `name:"json" help:"Print one JSON object."`

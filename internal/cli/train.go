@@ -16,42 +16,42 @@ import (
 
 // TrainCmd is `causerie train`.
 type TrainCmd struct {
-	Out    string   `required:"" type:"path" placeholder:"DIR" help:"Folder for the trained model, its checkpoints and its training curve."`
+	Out    string   `required:"" placeholder:"DIR" help:"Folder for the trained model, its checkpoints and its training curve."`
 	Data   []string `required:"" short:"d" sep:"none" placeholder:"FILE" help:"Dialogues to learn from: a file, a pattern, or \"starter\" for the bundled corpus; FILE*5 counts five times. Repeatable."`
 	Valid  []string `short:"v" sep:"none" placeholder:"FILE" help:"Held-out dialogues to measure on. Repeatable."`
 	Resume bool     `help:"Go on from the last checkpoint in --out, if there is one."`
 
 	Model     string `short:"m" placeholder:"DIR" xor:"start" help:"GPT-2 folder to go on from (\"default\" is the bundled model); without it a new model is trained from scratch."`
-	Tokenizer string `type:"path" placeholder:"DIR" xor:"start" help:"Folder with a tokenizer for the new model; by default one is trained on the data."`
+	Tokenizer string `placeholder:"DIR" xor:"start" help:"Folder with a tokenizer for the new model; by default one is trained on the data."`
 	Vocab     int    `default:"8192" help:"Vocabulary of a new tokenizer."`
 	Layers    int    `default:"6" help:"Decoder blocks of a new model."`
 	Width     int    `default:"256" help:"Width of a new model."`
-	Heads     int    `help:"Attention heads of a new model; by default one for each 64 of the width."`
-	Context   int    `help:"Longest window in tokens, and the context length of a new model (default: 512, or the model's)."`
+	Heads     int    `placeholder:"N" help:"Attention heads of a new model (default: one for each 64 of the width)."`
+	Context   int    `placeholder:"TOKENS" help:"Longest window in tokens, and the context length of a new model (default: 512, or the model's)."`
 
-	Steps      int     `help:"Optimizer steps to take; by default as many as --epochs needs."`
+	Steps      int     `placeholder:"N" help:"Optimizer steps to take (default: as many as --epochs needs)."`
 	Epochs     float64 `default:"3" help:"Passes over the data, when --steps is not given."`
 	Rows       int     `default:"2048" help:"Tokens of a micro-batch, which holds as many whole dialogues as fit."`
 	Accumulate int     `default:"1" help:"Micro-batches whose gradients make one step."`
 	Loss       string  `default:"all" enum:"all,replies" help:"What is learnt: every turn (all) or only the assistant's (replies)."`
 
-	LR          float64 `name:"lr" help:"Highest learning rate (default: 1e-3 from scratch, 1e-4 from a model)."`
-	MinLR       float64 `name:"min-lr" default:"-1" help:"Learning rate of the last step; by default a tenth of --lr."`
-	Warmup      int     `default:"-1" help:"Steps until the highest learning rate; by default a tenth of all, at most 200."`
-	Beta1       float64 `default:"0.9" help:"AdamW: decay of the mean gradient."`
-	Beta2       float64 `default:"0.99" help:"AdamW: decay of the mean square."`
-	Eps         float64 `default:"1e-8" help:"AdamW: what keeps it from dividing by zero."`
-	WeightDecay float64 `default:"0.1" help:"AdamW: weight decay of matrices."`
-	Clip        float64 `default:"1" help:"Longest gradient; 0 for no limit."`
-	Seed        uint64  `default:"1" help:"Seed of a new model's weights and of the order of the data."`
+	LR          float64  `name:"lr" placeholder:"RATE" help:"Highest learning rate (default: 1e-3 from scratch, 1e-4 from a model)."`
+	MinLR       *float64 `name:"min-lr" placeholder:"RATE" help:"Learning rate of the last step (default: a tenth of --lr)."`
+	Warmup      *int     `placeholder:"STEPS" help:"Steps until the highest learning rate (default: a tenth of all, at most 200)."`
+	Beta1       float64  `name:"beta1" default:"0.9" help:"AdamW: decay of the mean gradient."`
+	Beta2       float64  `name:"beta2" default:"0.99" help:"AdamW: decay of the mean square."`
+	Eps         float64  `default:"1e-8" help:"AdamW: what keeps it from dividing by zero."`
+	WeightDecay float64  `default:"0.1" help:"AdamW: weight decay of matrices."`
+	Clip        float64  `default:"1" help:"Longest gradient; 0 for no limit."`
+	Seed        uint64   `default:"1" help:"Seed of a new model's weights and of the order of the data."`
 
-	EvalEvery int            `help:"Steps between measurements on --valid (default: a twentieth of all)."`
+	EvalEvery int            `placeholder:"STEPS" help:"Steps between measurements on --valid (default: a twentieth of all)."`
 	SaveEvery finetune.Every `default:"10m" placeholder:"500|5m" help:"Steps or time between checkpoints."`
 	Keep      int            `default:"2" help:"Checkpoints to keep, the best one not counted."`
 	MaxTime   time.Duration  `placeholder:"90m" help:"Stop after this long, so that --resume can go on."`
 	Last      bool           `help:"Make the last weights the result, not the best ones."`
 	DType     string         `name:"dtype" default:"f32" enum:"f32,f16,bf16" help:"How the result's weights are stored (${enum})."`
-	Threads   int            `help:"Threads to compute on; by default all. They do not change the result."`
+	Threads   int            `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
 
 	Format   string `default:"auto" enum:"auto,turns,openai,chitchat,tsv" help:"Format of the files (${enum})."`
 	SkipBad  bool   `help:"Skip and count lines that hold no dialogue."`
@@ -127,7 +127,7 @@ func (c *TrainCmd) options() (finetune.Options, error) {
 		Vocab: c.Vocab, Layers: c.Layers, Width: c.Width, Heads: c.Heads, Context: c.Context,
 		Data: data, Valid: c.Valid, Format: format, SkipBad: c.SkipBad, Loss: corpora.Loss(c.Loss),
 		Steps: c.Steps, Epochs: c.Epochs, Rows: c.Rows, Accumulate: c.Accumulate,
-		LR: c.LR, MinLR: given(c.MinLR), Warmup: given(c.Warmup), Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps,
+		LR: c.LR, MinLR: orUnset(c.MinLR), Warmup: orUnset(c.Warmup), Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps,
 		WeightDecay: orNone(c.WeightDecay), Clip: orNone(c.Clip), Seed: c.Seed,
 		EvalEvery: c.EvalEvery, SaveEvery: c.SaveEvery, Keep: c.Keep, MaxTime: c.MaxTime,
 		Threads: c.Threads, DType: finetune.DType(strings.ToUpper(c.DType)), Last: c.Last,
@@ -152,10 +152,10 @@ func orNone[T number](v T) T {
 	return v
 }
 
-// given is orNone for flags whose default, shown as -1, is left to Options.
-func given[T number](v T) T {
-	if v < 0 {
+// orUnset is orNone for a flag that need not be given.
+func orUnset[T number](v *T) T {
+	if v == nil {
 		return 0
 	}
-	return orNone(v)
+	return orNone(*v)
 }

@@ -1,0 +1,10 @@
+//go:build !linux && !darwin
+
+package finetune
+
+const (
+	canLimitFiles = false
+	limitVariable = ""
+)
+
+func limitFiles() {}
