@@ -43,6 +43,7 @@ type SourceInfo struct {
 	Tokens    int        `json:"tokens"`     // rows that the model reads in one pass
 	Learnt    int        `json:"learnt"`     // of them with a target that counts
 	TextBytes int        `json:"text_bytes"` // see Example.TextBytes
+	CutBytes  int        `json:"cut_bytes"`  // of text left out because a turn is longer than the context
 	Skipped   int        `json:"skipped"`    // bad lines
 	Bad       []*BadLine `json:"bad,omitempty"`
 }
@@ -143,6 +144,7 @@ func (l *loader) load(ctx context.Context, src Source, o Options) (_ *source, er
 	info := &l.out.info
 	info.Dialogues, info.Examples = r.Dialogues(), l.out.examples()
 	info.Tokens = len(l.out.ids) - info.Examples
+	info.CutBytes = l.encoder.cutBytes
 	info.Skipped, info.Bad = r.Skipped(), r.Bad()
 	if info.Examples == 0 {
 		return nil, fmt.Errorf("corpus %s: nothing to learn in it (dialogues: %d, bad lines: %d)", src.Path, info.Dialogues, info.Skipped)
@@ -196,6 +198,7 @@ func (d *Dataset) Total() SourceInfo {
 		total.Tokens += s.info.Tokens
 		total.Learnt += s.info.Learnt
 		total.TextBytes += s.info.TextBytes
+		total.CutBytes += s.info.CutBytes
 		total.Skipped += s.info.Skipped
 	}
 	return total

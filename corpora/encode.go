@@ -1,10 +1,6 @@
 package corpora
 
-import (
-	"unicode/utf8"
-
-	"causerie/models/dialogue"
-)
+import "causerie/models/dialogue"
 
 // Tokenizer is what this package needs of a tokenizer; tokenizer.Tokenizer has it.
 type Tokenizer interface {
@@ -23,10 +19,14 @@ type Tokenizer interface {
 // is answered to it. A window holds as many whole exchanges as fit, and
 // no text is learnt twice. Only the last one has the template's end.
 //
-// When a single exchange is longer than the context, its longest turns are
-// shortened, at their ends and evenly, until it fits; the marker that ends such
-// a turn is kept but not learnt, as the text did not end there. System turns
-// that take more than half of the context are shortened in the same way.
+// A single exchange that is longer than the context becomes two windows: one
+// with the question, and one with the answers, in front of which as much of the
+// question is repeated, unlearnt, as there is room for (a quarter of the
+// window at least). What is still too long, a turn of more tokens than the
+// context has, is shortened: the longest turns first and evenly, at their ends
+// and in whole runes. The marker that ends a shortened turn is kept but not
+// learnt, as the text did not end there. System turns that take more than half
+// of the context are shortened in the same way.
 //
 // Windows in which nothing is learnt are left out.
 func Encode(t Tokenizer, tpl dialogue.Template, d Dialogue, o EncodeOptions) []Example {
@@ -68,6 +68,7 @@ type spelled struct {
 	ids           []int32
 	before, after int  // how many of ids are markers
 	cut           bool // the text was shortened
+	repeated      bool // another window has learnt it
 }
 
 func (s *spelled) textIDs() []int32 { return s.ids[s.before : len(s.ids)-s.after] }
@@ -85,6 +86,8 @@ type encoder struct {
 	window  window
 	scratch []int32
 	bytes   []byte
+
+	cutBytes int // of text that would be learnt, were the context longer
 }
 
 func newEncoder(t Tokenizer, tpl dialogue.Template, o EncodeOptions) *encoder {
@@ -118,20 +121,19 @@ func (e *encoder) encode(d Dialogue, emit func(*window)) {
 	room := e.limit - len(e.begin) - length(prelude)
 	for start := 0; start < len(rest); {
 		stop := nextExchange(rest, start)
-		turns := rest[start:stop]
-		if n := length(turns) + e.tail(rest, stop); n > room {
-			turns = e.fit(turns, room-e.tail(rest, stop))
-		} else {
-			for stop < len(rest) {
-				next := nextExchange(rest, stop)
-				if length(rest[start:next])+e.tail(rest, next) > room {
-					break
-				}
-				stop = next
-			}
-			turns = rest[start:stop]
+		if length(rest[start:stop])+e.tail(rest, stop) > room {
+			e.split(prelude, rest[start:stop], room, stop == len(rest), emit)
+			start = stop
+			continue
 		}
-		e.emit(prelude, turns, stop == len(rest), emit)
+		for stop < len(rest) {
+			next := nextExchange(rest, stop)
+			if length(rest[start:next])+e.tail(rest, next) > room {
+				break
+			}
+			stop = next
+		}
+		e.emit(prelude, rest[start:stop], stop == len(rest), emit)
 		start = stop
 	}
 }
@@ -169,86 +171,6 @@ func (e *encoder) spell(turn dialogue.Turn) spelled {
 	return spelled{turn: turn, ids: e.arena[start:len(e.arena):len(e.arena)], before: before, after: after}
 }
 
-// fit shortens the longest turns until all of them take at most room ids.
-// Where not even one id of text of each has room, the first turns are dropped.
-func (e *encoder) fit(turns []spelled, room int) []spelled {
-	for len(turns) > 0 && atLeast(turns) > room {
-		turns = turns[1:]
-	}
-	// The largest limit on a turn's length for which the sum fits.
-	lo, hi := 0, room
-	for lo < hi {
-		mid := (lo + hi + 1) / 2
-		sum := 0
-		for i := range turns {
-			sum += min(len(turns[i].ids), mid)
-		}
-		if sum <= room {
-			lo = mid
-		} else {
-			hi = mid - 1
-		}
-	}
-	out := make([]spelled, 0, len(turns))
-	for _, s := range turns {
-		if len(s.ids) > lo {
-			s.turn.Text = e.prefix(s.turn.Text, lo-s.before-s.after)
-			if s.turn.Text == "" {
-				continue
-			}
-			s = e.spell(s.turn)
-			s.cut = true
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
-func atLeast(turns []spelled) (n int) {
-	for i := range turns {
-		n += min(len(turns[i].ids), turns[i].before+turns[i].after+1)
-	}
-	return n
-}
-
-// prefix returns the longest beginning of text, in whole runes, that takes at
-// most n tokens.
-func (e *encoder) prefix(text string, n int) string {
-	fits := func(size int) bool {
-		e.scratch = e.t.Encode(e.scratch[:0], text[:size])
-		return len(e.scratch) <= n
-	}
-	if n <= 0 {
-		return ""
-	}
-	// Double first: a text may be a thousand times too long.
-	lo, hi := 0, min(len(text), 4*n)
-	for hi < len(text) && fits(runeStart(text, hi)) {
-		lo, hi = runeStart(text, hi), min(len(text), 2*hi)
-	}
-	for hi = runeStart(text, hi); lo < hi; {
-		mid := runeStart(text, (lo+hi+1)/2)
-		if mid <= lo {
-			_, size := utf8.DecodeRuneInString(text[lo:])
-			mid = lo + size
-		}
-		if fits(mid) {
-			lo = mid
-		} else {
-			hi = runeStart(text, mid-1)
-		}
-	}
-	return text[:lo]
-}
-
-// runeStart moves i back to where a rune starts.
-func runeStart(text string, i int) int {
-	for i > 0 && i < len(text) && !utf8.RuneStart(text[i]) {
-		i--
-	}
-	return i
-}
-
 // emit puts a window together.
 func (e *encoder) emit(prelude, turns []spelled, last bool, emit func(*window)) {
 	w := &e.window
@@ -280,7 +202,7 @@ func (e *encoder) emit(prelude, turns []spelled, last bool, emit func(*window)) 
 
 // weight is how much a turn's text counts.
 func (e *encoder) weight(s *spelled) float32 {
-	if s.turn.Role == dialogue.RoleSystem || e.loss == LossReplies && s.turn.Role != dialogue.RoleAssistant {
+	if s.repeated || s.turn.Role == dialogue.RoleSystem || e.loss == LossReplies && s.turn.Role != dialogue.RoleAssistant {
 		return 0
 	}
 	return s.turn.Weight
