@@ -1,0 +1,100 @@
+package finetune
+
+import (
+	"testing"
+
+	"causerie/models/gpt2"
+	"causerie/models/kernels"
+)
+
+// BenchmarkStep measures whole training steps (loss, gradients, clipping,
+// AdamW) and prints tokens per second and the share of the peak of fused
+// multiply-adds that was measured beside it:
+//
+//	go test -run '^$' -bench Step -benchtime 10x ./finetune
+//
+// The 124M shape at 4×64 tokens is the one that llm.c's CPU trainer is measured
+// by. It takes 2.5 GB of memory; -short leaves it out.
+func BenchmarkStep(b *testing.B) {
+	for _, bm := range []struct {
+		name              string
+		cfg               gpt2.Config
+		sequences, length int
+		large             bool
+	}{
+		{"124M/4x64", gpt2.Config{VocabSize: 50257, Positions: 1024, Width: 768, Heads: 12, Layers: 12}, 4, 64, true},
+		{"7M/16x128", gpt2.Config{VocabSize: 10000, Positions: 512, Width: 256, Heads: 8, Layers: 6}, 16, 128, false},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			if bm.large && testing.Short() {
+				b.Skip("takes 2.5 GB")
+			}
+			benchmarkStep(b, bm.cfg, bm.sequences, bm.length)
+		})
+	}
+}
+
+func benchmarkStep(b *testing.B, cfg gpt2.Config, sequences, length int) {
+	pool := kernels.NewPool(0)
+	defer pool.Close()
+	m, err := gpt2.New(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m.Init(1)
+	if err := m.Trainable(); err != nil {
+		b.Fatal(err)
+	}
+	o := Options{LR: 1e-4, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.1}
+	runner, optimizer, norms := gpt2.NewRunner(m, pool), newAdamW(pool, m.Params(), &o), newNorms(pool, m.Params())
+	segments, targets, weights := madeUpBatch(cfg.VocabSize, sequences, length)
+	number := 0
+	step := func() {
+		norms.clear()
+		if _, err := runner.LossAndGrad(segments, targets, weights, 1/float32(len(targets))); err != nil {
+			b.Fatal(err)
+		}
+		number++
+		optimizer.step(number, o.LR, clipScale(norms.global(), 1))
+	}
+	step() // the first one makes the memory
+	peak := kernels.MeasurePeak(pool)
+	for b.Loop() {
+		step()
+	}
+	perSecond := float64(b.N) / b.Elapsed().Seconds()
+	b.ReportMetric(perSecond*float64(len(targets)), "tokens/s")
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(1e3/perSecond, "ms/step")
+	gflops := perSecond * stepFLOP(cfg, sequences, length) / 1e9
+	b.ReportMetric(gflops, "GFLOP/s")
+	b.ReportMetric(100*gflops/peak, "%peak")
+}
+
+// stepFLOP counts the multiplications and additions of a step's matrix
+// products: two for each weight and token forward, four backward; attention
+// likewise for each pair of a token and one that it sees.
+func stepFLOP(c gpt2.Config, sequences, length int) float64 {
+	c.EnsureDefaults()
+	weights := c.Layers*(4*c.Width*c.Width+2*c.Width*c.Inner) + c.VocabSize*c.Width
+	pairs := length * (length + 1) / 2
+	return 6 * float64(sequences) * (float64(length*weights) + float64(2*c.Layers*c.Width*pairs))
+}
+
+func madeUpBatch(vocab, sequences, length int) (segments []gpt2.Segment, targets []int32, weights []float32) {
+	id := uint32(1)
+	next := func() int32 {
+		id = id*1664525 + 1013904223
+		return int32(id>>8) % int32(vocab)
+	}
+	for range sequences {
+		tokens := make([]int32, length)
+		for i := range tokens {
+			tokens[i] = next()
+			targets = append(targets, next())
+			weights = append(weights, 1)
+		}
+		segments = append(segments, gpt2.Segment{Tokens: tokens})
+	}
+	return segments, targets, weights
+}
