@@ -13,11 +13,7 @@ const formatJSON Format = "json"
 // formatOfName tells what a file's extension promises: formatJSON,
 // FormatChitchat, FormatTSV, or FormatAuto when it promises nothing.
 func formatOfName(name string) Format {
-	name = strings.ToLower(name)
-	for _, ext := range []string{".gz", ".zst", ".zstd"} {
-		name = strings.TrimSuffix(name, ext)
-	}
-	switch filepath.Ext(name) {
+	switch filepath.Ext(trimCompression(name)) {
 	case ".jsonl", ".ndjson", ".json":
 		return formatJSON
 	case ".txt", ".text":
@@ -27,6 +23,16 @@ func formatOfName(name string) Format {
 	default:
 		return FormatAuto
 	}
+}
+
+// trimCompression drops the extension that tells the compression, and makes the
+// rest small letters.
+func trimCompression(name string) string {
+	name = strings.ToLower(name)
+	for _, ext := range []string{".gz", ".zst", ".zstd"} {
+		name = strings.TrimSuffix(name, ext)
+	}
+	return name
 }
 
 // detect finds the format out from the first line that is not empty and from
@@ -40,6 +46,8 @@ func (r *Reader) detect(line []byte) (Format, error) {
 	format := formatOfName(r.name)
 	if format == FormatAuto {
 		switch {
+		case strings.HasSuffix(trimCompression(r.name), ".csv"):
+			return FormatAuto, r.badLine("values separated by commas are not read: put tabs between the columns (%s)", FormatTSV)
 		case line[0] == '{' || line[0] == '[':
 			format = formatJSON
 		case bytes.IndexByte(line, '\t') >= 0:

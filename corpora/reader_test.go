@@ -145,6 +145,14 @@ func TestOpenAIMessages(t *testing.T) {
 	}
 }
 
+// settledReasons are what TestBadLines hears of lines that say something else
+// once the format is known.
+var settledReasons = map[string]string{
+	`{}`:           `key "turns" is missing or empty`,
+	`{"text":"a"}`: `key "turns" is missing or empty`,
+	`a,b`:          `not valid JSON at byte 1: invalid character 'a' looking for beginning of value`,
+}
+
 // TestBadLines: every kind of a bad line says what is wrong, and where; the good
 // line after it is read all the same.
 func TestBadLines(t *testing.T) {
@@ -195,24 +203,25 @@ func TestBadLines(t *testing.T) {
 		{"x.tsv", "alone", "a\tb", `one column only: the turns of a dialogue stand in two or more, with tabs between them`},
 		{"x.tsv", "a\t\tb", "a\tb", `column 2 is empty`},
 		{"x.tsv", "a\tb\t", "a\tb", `column 3 is empty`},
+		{"x.csv.gz", "a,b", turns, `values separated by commas are not read: put tabs between the columns (tsv)`},
 		{"x.txt", "a\xff\nb\n", "c", `byte 2 is not UTF-8`},
 		{"x.txt", strings.Repeat("a", 1001) + "\nb\n", "c", `longer than 1000 bytes`},
 	}
 	for _, tt := range tests {
 		o := Options{MaxLine: 1000}
-		// First the good line, so that the format is known in any case.
-		r, dialogues, bad := readString(t, tt.name, tt.good+"\n\n"+tt.line+"\n"+tt.good+"\n", o)
-		want := []string{fmt.Sprintf("%s:3: %s", tt.name, tt.reason)}
-		if r.Format() == FormatTurns || r.Format() == FormatOpenAI {
-			// "neither key" is what a line says before the format is known.
-			bad = strings.Split(strings.ReplaceAll(strings.Join(bad, "\x01"), `key "turns" is missing or empty`, tt.reason), "\x01")
+		// First after a good line, which settles the format.
+		_, dialogues, bad := readString(t, tt.name, tt.good+"\n\n"+tt.line+"\n"+tt.good+"\n", o)
+		reason := tt.reason
+		if settled, ok := settledReasons[tt.line]; ok {
+			reason = settled
 		}
+		want := []string{fmt.Sprintf("%s:3: %s", tt.name, reason)}
 		if d := cmp.Diff(want, bad); d != "" || len(dialogues) != 2 {
 			t.Errorf("%.100s: %d dialogues, bad lines (-want +got):\n%s", tt.line, len(dialogues), d)
 		}
 		// Then as the first line; and skipped.
 		o.SkipBad = true
-		r, dialogues, _ = readString(t, tt.name, tt.line+"\n"+tt.good+"\n", o)
+		r, dialogues, _ := readString(t, tt.name, tt.line+"\n"+tt.good+"\n", o)
 		if len(dialogues) != 1 || r.Skipped() != 1 || len(r.Bad()) != 1 {
 			t.Errorf("%.100s: %d dialogues, %d skipped, %v", tt.line, len(dialogues), r.Skipped(), r.Bad())
 		} else if got := r.Bad()[0]; got.Reason != tt.reason || got.Line != 1 {
