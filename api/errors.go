@@ -1,0 +1,128 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"causerie/pipeline"
+)
+
+// Error is OpenAI's error object and the HTTP status it goes with.
+type Error struct {
+	Status  int
+	Message string
+	Type    string // "invalid_request_error", "server_error", …
+	Param   string // the field at fault, if one is
+	Code    string // a machine-readable reason, if there is one
+	cause   error
+}
+
+func (e *Error) Error() string {
+	if e.Param != "" {
+		return fmt.Sprintf("%s: %s", e.Param, e.Message)
+	}
+	return e.Message
+}
+
+func (e *Error) Unwrap() error { return e.cause }
+
+// MarshalJSON gives the object clients expect: absent values are null.
+func (e *Error) MarshalJSON() ([]byte, error) {
+	type body struct {
+		Message string  `json:"message"`
+		Type    string  `json:"type"`
+		Param   *string `json:"param"`
+		Code    *string `json:"code"`
+	}
+	b := body{Message: e.Message, Type: e.Type, Param: optional(e.Param), Code: optional(e.Code)}
+	return json.Marshal(struct {
+		Error body `json:"error"`
+	}{b})
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// invalid is a request that can never succeed as it is.
+func invalid(param, format string, args ...any) *Error {
+	return &Error{
+		Status: http.StatusBadRequest, Type: "invalid_request_error",
+		Param: param, Message: fmt.Sprintf(format, args...),
+	}
+}
+
+// statusClientGone is what the log says when nobody waits for the answer any
+// more; it is never sent.
+const statusClientGone = 499
+
+// toError is the one place where errors of this project become HTTP.
+func toError(err error) *Error {
+	var own *Error
+	var tooLong *pipeline.PromptTooLongError
+	var option *pipeline.OptionError
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &tooLong):
+		return &Error{
+			Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "messages",
+			Code: "context_length_exceeded", Message: tooLong.Error(), cause: err,
+		}
+	case errors.As(err, &option):
+		return &Error{
+			Status: http.StatusBadRequest, Type: "invalid_request_error",
+			Param: option.Field, Message: option.Error(), cause: err,
+		}
+	case errors.Is(err, pipeline.ErrBusy):
+		return &Error{
+			Status: http.StatusTooManyRequests, Type: "rate_limit_error", Code: "busy",
+			Message: "too many requests are waiting; try again shortly", cause: err,
+		}
+	case errors.Is(err, pipeline.ErrClosed):
+		return &Error{
+			Status: http.StatusServiceUnavailable, Type: "server_error", Code: "shutting_down",
+			Message: "the server is shutting down", cause: err,
+		}
+	case errors.Is(err, context.Canceled):
+		return &Error{Status: statusClientGone, Type: "server_error", Message: "the client went away", cause: err}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{Status: http.StatusGatewayTimeout, Type: "server_error", Code: "timeout", Message: "the reply took too long", cause: err}
+	}
+	return &Error{
+		Status: http.StatusInternalServerError, Type: "server_error",
+		Message: "the server could not answer; its log says why", cause: err,
+	}
+}
+
+// retryAfter is how many seconds a client should wait after these answers.
+var retryAfter = map[int]string{
+	http.StatusTooManyRequests:    "1",
+	http.StatusServiceUnavailable: "2",
+}
+
+// fail answers with an error, unless an answer has begun.
+func fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := toError(err)
+	note(r, func(n *requestNote) { n.err, n.status = err, e.Status })
+	if e.Status == statusClientGone {
+		return
+	}
+	if after := retryAfter[e.Status]; after != "" {
+		w.Header().Set("Retry-After", after)
+	}
+	writeJSON(w, e.Status, e)
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// A failed write means that the client has gone; there is nobody to tell.
+	_ = json.NewEncoder(w).Encode(body)
+}

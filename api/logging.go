@@ -1,0 +1,96 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/rs/zerolog"
+)
+
+// requestNote is what handlers want the request's log line to say.
+type requestNote struct {
+	model            string
+	prompt, complete int
+	finish           string
+	prompted, reply  string // texts; logged only when asked for
+	status           int    // set when the client could not be told
+	err              error
+}
+
+type noteKey struct{}
+
+// note lets f write into the request's log line.
+func note(r *http.Request, f func(*requestNote)) {
+	if n, ok := r.Context().Value(noteKey{}).(*requestNote); ok {
+		f(n)
+	}
+}
+
+// logged writes one line for every request, with its id, status, duration and
+// what the handler noted. Message texts are left out unless withText is set:
+// what people say to a model is theirs.
+func logged(log zerolog.Logger, withText bool) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			start := time.Now()
+			n := &requestNote{}
+			ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			id := middleware.GetReqID(r.Context())
+			ww.Header().Set("X-Request-Id", id)
+			r = r.WithContext(context.WithValue(r.Context(), noteKey{}, n))
+			defer func() {
+				if n.status == 0 {
+					n.status = max(ww.Status(), http.StatusOK)
+				}
+				line := n.event(log).Str("request_id", id).Str("method", r.Method).Str("path", r.URL.Path).
+					Int("status", n.status).Int("bytes", ww.BytesWritten()).Dur("ms", time.Since(start))
+				if withText {
+					line = line.Str("prompt", n.prompted).Str("reply", n.reply)
+				}
+				line.Msg("request")
+			}()
+			next.ServeHTTP(ww, r)
+		})
+	}
+}
+
+// event chooses the level and adds what is known of the reply.
+func (n *requestNote) event(log zerolog.Logger) *zerolog.Event {
+	line := log.Info()
+	if n.status >= http.StatusInternalServerError {
+		line = log.Error()
+	}
+	if n.err != nil {
+		line = line.AnErr("error", n.err)
+	}
+	if n.model != "" {
+		line = line.Str("model", n.model).Int("prompt_tokens", n.prompt).
+			Int("completion_tokens", n.complete).Str("finish_reason", n.finish)
+	}
+	return line
+}
+
+// recovered turns a panic into a 500 for this request; the others go on.
+func recovered(log zerolog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				p := recover()
+				if p == nil {
+					return
+				}
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				log.Error().Str("request_id", middleware.GetReqID(r.Context())).
+					Str("panic", fmt.Sprint(p)).Bytes("stack", debug.Stack()).Msg("a handler panicked")
+				fail(w, r, fmt.Errorf("panic: %v", p))
+			}()
+			next.ServeHTTP(w, r)
+		})
+	}
+}

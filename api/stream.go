@@ -1,0 +1,42 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// eventStream writes server-sent events, each flushed at once.
+type eventStream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+// newEventStream starts the answer: from here on errors travel in the stream.
+func newEventStream(w http.ResponseWriter) *eventStream {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("X-Accel-Buffering", "no") // proxies must not collect a stream
+	w.WriteHeader(http.StatusOK)
+	return &eventStream{w: w, control: http.NewResponseController(w)}
+}
+
+// send writes one event with a JSON body.
+func (s *eventStream) send(body any) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encoding an event: %w", err)
+	}
+	return s.raw(b)
+}
+
+// done writes the event that ends a stream of OpenAI's.
+func (s *eventStream) done() error { return s.raw([]byte("[DONE]")) }
+
+func (s *eventStream) raw(data []byte) error {
+	if _, err := fmt.Fprintf(s.w, "data: %s\n\n", data); err != nil {
+		return fmt.Errorf("writing an event: %w", err)
+	}
+	return s.control.Flush()
+}
