@@ -18,7 +18,7 @@ type sentenceHolder struct {
 // push takes the next piece and returns the sentences that it completes.
 func (s *sentenceHolder) push(text string) string {
 	s.text += text
-	return s.show(sentenceEnd(s.text, false))
+	return s.show(max(s.shown, sentenceEnd(s.text, false)))
 }
 
 // flush ends the text. When it was cut off, a last half sentence is dropped,

@@ -1,0 +1,69 @@
+package pipeline
+
+import (
+	"causerie/models/tokenizer"
+	"causerie/pipeline/postprocess"
+)
+
+// FinishReason says why a reply ended, in OpenAI's words.
+type FinishReason string
+
+const (
+	// FinishStop is a reply that came to its end: the model ended it, or a
+	// stop string did.
+	FinishStop FinishReason = "stop"
+	// FinishLength is a reply that was cut off by MaxTokens or the context.
+	FinishLength FinishReason = "length"
+)
+
+// Reply is what the model answered.
+type Reply struct {
+	Text         string // all the pieces that were streamed
+	FinishReason FinishReason
+	PromptTokens int
+	// CompletionTokens counts the tokens that were generated, the one that
+	// ended the reply left out.
+	CompletionTokens int
+	// IDs are all generated tokens, that one included.
+	IDs []int32
+	// DroppedTurns counts the oldest turns of the conversation that did not
+	// fit the context.
+	DroppedTurns int
+}
+
+// Piece is a part of a reply, in the order of writing. Its text is never
+// empty, holds whole runes, and is never taken back.
+type Piece struct {
+	Text string
+}
+
+// writer turns ids into the text of a reply.
+type writer struct {
+	tokenizer tokenizer.Tokenizer // nil: no text
+	stream    *tokenizer.Stream
+	chain     *postprocess.Chain
+}
+
+func newWriter(t tokenizer.Tokenizer, o postprocess.Options) *writer {
+	w := &writer{tokenizer: t, chain: postprocess.New(o)}
+	if t != nil {
+		w.stream = tokenizer.NewStream(t)
+	}
+	return w
+}
+
+// push takes the next id and returns the text that is certain now. Special
+// tokens have no text.
+func (w *writer) push(id int32) string {
+	if w.tokenizer == nil || w.tokenizer.IsSpecial(id) {
+		return ""
+	}
+	return w.chain.Push(w.stream.Push(id))
+}
+
+// flush ends the text; cut says that the model had more to say. Bytes that
+// would begin a character but never completed it are no text.
+func (w *writer) flush(cut bool) string { return w.chain.Flush(cut) }
+
+// stopped reports whether a stop string ended the text.
+func (w *writer) stopped() bool { return w.chain.Stopped() }
