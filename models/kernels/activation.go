@@ -38,16 +38,14 @@ func exp32(x float32) float32 {
 	q = fma32(q, r, expC2)
 	q = fma32(q, r, 2)
 	q = fma32(q, r, 2)
-	return q * math.Float32frombits(math.Float32bits(t)<<23+126<<23)
+	return float32(q * math.Float32frombits(math.Float32bits(t)<<23+126<<23))
 }
 
 // Exp sets dst = eˣ for every x of src; dst may be src. Results are within 2
 // units in the last place; those below 1.8e-38 are 0, above the range +Inf.
 func Exp(dst, src []float32) {
 	need("Exp dst", len(dst), len(src))
-	for i, x := range src {
-		dst[i] = exp32(x)
-	}
+	ExpShift(dst, src, 1, 0)
 }
 
 // GELU, as GPT-2 has it (Hendrycks & Gimpel 2016, the tanh form):
@@ -60,26 +58,24 @@ const (
 
 // sigmoid2u returns σ(2u) of GELU's u.
 func sigmoid2u(x float32) float32 {
-	t := fma32(geluB*x, x, 1)
-	return 1 / (1 + exp32(-geluA*x*t))
+	t := fma32(float32(geluB*x), x, 1)
+	return 1 / (1 + exp32(float32(float32(-geluA*x)*t)))
 }
-
-func gelu32(x float32) float32 { return x * sigmoid2u(x) }
 
 // geluGrad32 is the derivative: σ + x·σ(1-σ)·2u′.
 func geluGrad32(x float32) float32 {
 	s := sigmoid2u(x)
-	du := geluA * fma32(3*geluB*x, x, 1)
-	return fma32(x*s*(1-s), du, s)
+	du := float32(geluA * fma32(float32(3*geluB*x), x, 1))
+	return fma32(float32(x*s)*(1-s), du, s)
 }
 
 // GELU sets y = gelu(x), element by element; y may be x.
 func GELU(p *Pool, y, x []float32) {
 	need("GELU y", len(y), len(x))
 	p.forSpans(len(x), func(lo, hi int) {
-		for i, v := range x[lo:hi] {
-			y[lo+i] = gelu32(v)
-		}
+		n := lo + whole(hi-lo)
+		geluBlocks(y[lo:n], x[lo:n])
+		geluGeneric(y[n:hi], x[n:hi])
 	})
 }
 
@@ -88,8 +84,8 @@ func GELUBackward(p *Pool, dx, dy, x []float32) {
 	need("GELUBackward dx", len(dx), len(x))
 	need("GELUBackward dy", len(dy), len(x))
 	p.forSpans(len(x), func(lo, hi int) {
-		for i, v := range x[lo:hi] {
-			dx[lo+i] = dy[lo+i] * geluGrad32(v)
-		}
+		n := lo + whole(hi-lo)
+		geluBackwardBlocks(dx[lo:n], dy[lo:n], x[lo:n])
+		geluBackwardGeneric(dx[n:hi], dy[n:hi], x[n:hi])
 	})
 }

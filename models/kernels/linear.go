@@ -42,14 +42,12 @@ func ColumnSums(p *Pool, db, dy []float32, m, n int) {
 	forColumns(p, m, n, func(lo, hi int) {
 		sum := db[lo:hi]
 		for i := range m {
-			for j, v := range dy[i*n+lo : i*n+hi] {
-				sum[j] += v
-			}
+			addSpan(sum, sum, dy[i*n+lo:i*n+hi])
 		}
 	})
 }
 
-// columnBlock is how many columns one task of a column-wise sum takes.
+// columnBlock is the fewest columns one task of a column-wise sum takes.
 const columnBlock = 128
 
 // forColumns shares the columns [0,n) of a matrix of m rows between workers.
@@ -58,7 +56,8 @@ func forColumns(p *Pool, m, n int, f func(lo, hi int)) {
 		f(0, n)
 		return
 	}
-	p.Run((n+columnBlock-1)/columnBlock, func(task, _ int) {
-		f(task*columnBlock, min(n, (task+1)*columnBlock))
+	each := max(columnBlock, roundUp((n+p.Threads()-1)/p.Threads(), block))
+	p.Run((n+each-1)/each, func(task, _ int) {
+		f(task*each, min(n, (task+1)*each))
 	})
 }

@@ -18,7 +18,7 @@ func LayerNorm(p *Pool, y, mean, rstd, x, gamma, beta []float32, rows, width int
 	}
 	forRows(p, rows, width, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			mu, r := normRow(y[i*width:(i+1)*width], x[i*width:(i+1)*width], gamma, beta, eps)
+			mu, r := normRow(y[i*width:(i+1)*width], x[i*width:(i+1)*width], gamma[:width], beta[:width], eps)
 			if mean != nil {
 				mean[i] = mu
 			}
@@ -31,15 +31,11 @@ func LayerNorm(p *Pool, y, mean, rstd, x, gamma, beta []float32, rows, width int
 
 func normRow(y, x, gamma, beta []float32, eps float32) (mean, rstd float32) {
 	mean = Sum(x) / float32(len(x))
-	var l [lanes]float32
-	for i, v := range x {
-		d := v - mean
-		l[i%lanes] = fma32(d, d, l[i%lanes])
-	}
-	rstd = 1 / float32(math.Sqrt(float64(fold(&l)/float32(len(x))+eps)))
-	for i, v := range x {
-		y[i] = fma32((v-mean)*rstd, gamma[i], beta[i])
-	}
+	variance := squaredDeviations(x, mean) / float32(len(x))
+	rstd = float32(1 / math.Sqrt(float64(variance)+float64(eps)))
+	n := whole(len(x))
+	normalizeBlocks(y[:n], x[:n], gamma[:n], beta[:n], mean, rstd)
+	normalizeGeneric(y[n:], x[n:], gamma[n:], beta[n:], mean, rstd)
 	return mean, rstd
 }
 
@@ -61,13 +57,11 @@ func LayerNormBackward(p *Pool, dx, dgamma, dbeta, dy, x, mean, rstd, gamma []fl
 		}
 	})
 	forColumns(p, rows, width, func(lo, hi int) {
+		n := lo + whole(hi-lo)
 		for i := range rows {
-			mu, r := mean[i], rstd[i]
-			for j := lo; j < hi; j++ {
-				g := dy[i*width+j]
-				dgamma[j] = fma32(g, (x[i*width+j]-mu)*r, dgamma[j])
-				dbeta[j] += g
-			}
+			dyRow, xRow := dy[i*width:(i+1)*width], x[i*width:(i+1)*width]
+			normParamsBlocks(dgamma[lo:n], dbeta[lo:n], dyRow[lo:n], xRow[lo:n], mean[i], rstd[i])
+			normParamsGeneric(dgamma[n:hi], dbeta[n:hi], dyRow[n:hi], xRow[n:hi], mean[i], rstd[i])
 		}
 	})
 }
@@ -76,17 +70,16 @@ func LayerNormBackward(p *Pool, dx, dgamma, dbeta, dy, x, mean, rstd, gamma []fl
 // dy·gamma and x̂ the normalised row.
 func normRowBackward(dx, dy, x, gamma []float32, mean, rstd float32) {
 	var sums, dots [lanes]float32
-	for j, v := range x {
-		g, h := dy[j]*gamma[j], (v-mean)*rstd
-		sums[j%lanes] += g
-		dots[j%lanes] = fma32(g, h, dots[j%lanes])
+	n := whole(len(x))
+	normSumsBlocks(dy[:n], x[:n], gamma[:n], mean, rstd, &sums, &dots)
+	if n < len(x) {
+		// Zeros for dy and gamma make the padding add nothing.
+		tdy, tx, tgamma := padded(dy, 0), padded(x, mean), padded(gamma, 0)
+		normSumsBlocks(tdy[:], tx[:], tgamma[:], mean, rstd, &sums, &dots)
 	}
-	n := float32(len(x))
-	a, b := fold(&sums)/n, fold(&dots)/n
-	for j, v := range x {
-		g, h := dy[j]*gamma[j], (v-mean)*rstd
-		dx[j] = fma32(rstd, fma32(-h, b, g-a), dx[j])
-	}
+	a, b := fold(&sums)/float32(len(x)), fold(&dots)/float32(len(x))
+	normGradBlocks(dx[:n], dy[:n], x[:n], gamma[:n], mean, rstd, a, b)
+	normGradGeneric(dx[n:], dy[n:], x[n:], gamma[n:], mean, rstd, a, b)
 }
 
 // forRows shares the rows of a matrix between workers.

@@ -14,28 +14,29 @@ type AdamWStep struct {
 	GradScale    float64 // what gradients are multiplied by first (clipping, averaging); 1 for none
 }
 
-// adamW is a step reduced to what each element needs.
+// adamW is a step reduced to what each element needs. The assembly reads the
+// fields in this order.
 type adamW struct {
-	scale      float32 // of the gradient
-	mix1       float32 // 1-β₁
-	beta2      float32
-	mix2       float32 // 1-β₂
-	invRoot2   float32 // 1/√correction2
-	eps        float32
-	keep       float32 // 1 - lr·decay
-	minusSteps float32 // -lr/correction1
+	scale     float32 // of the gradient
+	mix1      float32 // 1-β₁
+	beta2     float32
+	mix2      float32 // 1-β₂
+	invRoot2  float32 // 1/√correction2
+	eps       float32
+	keep      float32 // 1 - lr·decay
+	minusStep float32 // -lr/correction1
 }
 
 func (h AdamWStep) reduce() adamW {
 	return adamW{
-		scale:      float32(h.GradScale),
-		mix1:       float32(1 - h.Beta1),
-		beta2:      float32(h.Beta2),
-		mix2:       float32(1 - h.Beta2),
-		invRoot2:   float32(1 / math.Sqrt(h.Correction2)),
-		eps:        float32(h.Eps),
-		keep:       float32(1 - h.LR*h.WeightDecay),
-		minusSteps: float32(-h.LR / h.Correction1),
+		scale:     float32(h.GradScale),
+		mix1:      float32(1 - h.Beta1),
+		beta2:     float32(h.Beta2),
+		mix2:      float32(1 - h.Beta2),
+		invRoot2:  float32(1 / math.Sqrt(h.Correction2)),
+		eps:       float32(h.Eps),
+		keep:      float32(1 - h.LR*h.WeightDecay),
+		minusStep: float32(-h.LR / h.Correction1),
 	}
 }
 
@@ -52,17 +53,8 @@ func AdamW(p *Pool, w, g, m, v []float32, h AdamWStep) {
 	need("AdamW v", len(v), len(w))
 	s := h.reduce()
 	p.forSpans(len(w), func(lo, hi int) {
-		adamWSpan(w[lo:hi], g[lo:hi], m[lo:hi], v[lo:hi], &s)
+		n := lo + whole(hi-lo)
+		adamWStepBlocks(w[lo:n], g[lo:n], m[lo:n], v[lo:n], &s)
+		adamWStepGeneric(w[n:hi], g[n:hi], m[n:hi], v[n:hi], &s)
 	})
-}
-
-func adamWSpan(w, g, m, v []float32, s *adamW) {
-	for i := range w {
-		gi := g[i] * s.scale
-		mi := fma32(s.mix1, gi-m[i], m[i])
-		vi := fma32(s.mix2*gi, gi, s.beta2*v[i])
-		m[i], v[i] = mi, vi
-		root := float32(math.Sqrt(float64(vi)))
-		w[i] = fma32(s.minusSteps, mi/fma32(root, s.invRoot2, s.eps), s.keep*w[i])
-	}
 }

@@ -1,9 +1,6 @@
 package kernels
 
-import (
-	"sync"
-	"unsafe"
-)
+import "sync"
 
 // The numbers of the blocking; see the package comment for what they are for.
 const (
@@ -173,7 +170,7 @@ func (g *product) strip(s *Scratch, first, last, tileLo, tileHi int) {
 
 // block runs the tiles of a block of C over the block of k elements from p.
 func (g *product) block(b *panelBlock, first, last, tileLo, tileHi, p, k int) {
-	t := tileArgs{k: k, cstep: 4 * g.crs, bstep: 4 * b.step, bpanel: 4 * b.panelStep}
+	t := tileArgs{k: k, cstep: g.crs, bstep: b.step, bpanel: b.panelStep}
 	if g.accumulate || p > 0 {
 		t.load = 1
 	}
@@ -184,14 +181,14 @@ func (g *product) block(b *panelBlock, first, last, tileLo, tileHi, p, k int) {
 		if wide := g.wide(g.rowHi - g.rowLo); panel+wide <= last && j+wide*g.width <= g.n {
 			t.panels = wide
 		}
-		t.b = unsafe.Pointer(unsafe.SliceData(b.data[(panel-first)*b.panelStep:]))
+		t.b = b.data[(panel-first)*b.panelStep:]
 		if g.bias != nil && p+k == g.k {
-			t.bias = unsafe.Pointer(&g.bias[j])
+			t.bias = g.bias[j:]
 		}
 		for i := tileLo; i < tileHi; i++ {
 			lo, hi := g.tileRows(i)
 			t.rows = hi - lo
-			t.c = unsafe.Pointer(&g.c[lo*g.crs+j])
+			t.c = g.c[lo*g.crs+j:]
 			g.pointA(&t, lo, p, k)
 			t.run()
 		}
@@ -205,11 +202,11 @@ func (g *product) pointA(t *tileArgs, lo, p, k int) {
 	}
 	switch {
 	case g.packed != nil:
-		t.a, t.astep = unsafe.Pointer(&g.packed[g.packedAt(p, k, lo)]), 4*t.rows
+		t.a, t.astep = g.packed[g.packedAt(p, k, lo):], t.rows
 	case g.acs == 1:
-		t.a, t.astep, t.byRow = unsafe.Pointer(&g.a[lo*g.ars+p]), 4*g.ars, true
+		t.a, t.astep, t.byRow = g.a[lo*g.ars+p:], g.ars, true
 	default:
-		t.a, t.astep = unsafe.Pointer(&g.a[lo+p*g.acs]), 4*g.acs
+		t.a, t.astep = g.a[lo+p*g.acs:], g.acs
 	}
 }
 

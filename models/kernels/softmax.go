@@ -24,21 +24,26 @@ func SoftmaxRow(dst, src []float32, scale float32) (largest, sum float32) {
 // expSum sets dst = exp((src-largest)·scale) and returns its sum in lane order.
 func expSum(dst, src []float32, scale, largest float32) float32 {
 	var l [lanes]float32
-	for i, v := range src {
-		e := exp32((v - largest) * scale)
-		dst[i] = e
-		l[i%lanes] += e
+	n := whole(len(src))
+	expSumBlocks(dst[:n], src[:n], scale, largest, &l)
+	if n < len(src) {
+		b := padded(src, float32(math.Inf(-1)))
+		expSumBlocks(b[:], b[:], scale, largest, &l)
+		copy(dst[n:len(src)], b[:])
 	}
 	return fold(&l)
 }
 
-// Max returns the largest element of x, -Inf for none.
-func Max(x []float32) float32 {
-	largest := float32(math.Inf(-1))
-	for _, v := range x {
-		largest = max(largest, v)
+// expOnlySum returns Σ exp((src-largest)·scale) in lane order.
+func expOnlySum(src []float32, scale, largest float32) float32 {
+	var l [lanes]float32
+	n := whole(len(src))
+	expOnlySumBlocks(src[:n], scale, largest, &l)
+	if n < len(src) {
+		b := padded(src, float32(math.Inf(-1)))
+		expOnlySumBlocks(b[:], scale, largest, &l)
 	}
-	return largest
+	return fold(&l)
 }
 
 // LogSumExp returns log Σ exp(scale·src) from what SoftmaxRow returned.
@@ -50,8 +55,12 @@ func LogSumExp(largest, sum, scale float32) float32 {
 // LogSumExp is known, to rounding (Softmax's bits may differ). dst may be src.
 func ExpShift(dst, src []float32, scale, lse float32) {
 	need("ExpShift dst", len(dst), len(src))
-	for i, v := range src {
-		dst[i] = exp32(fma32(v, scale, -lse))
+	n := whole(len(src))
+	expShiftBlocks(dst[:n], src[:n], scale, lse)
+	if n < len(src) {
+		b := padded(src, 0)
+		expShiftBlocks(b[:], b[:], scale, lse)
+		copy(dst[n:len(src)], b[:])
 	}
 }
 
@@ -62,9 +71,9 @@ func SoftmaxBackward(ds, p, dp []float32, scale float32) {
 	need("SoftmaxBackward ds", len(ds), len(p))
 	need("SoftmaxBackward dp", len(dp), len(p))
 	dot := Dot(p, dp)
-	for i, v := range p {
-		ds[i] = (v * scale) * (dp[i] - dot)
-	}
+	n := whole(len(p))
+	softmaxBackwardBlocks(ds[:n], p[:n], dp[:n], scale, dot)
+	softmaxBackwardGeneric(ds[n:], p[n:], dp[n:], scale, dot)
 }
 
 // CrossEntropyRow returns weight·(-log softmax(logits)[target]) and turns
@@ -82,9 +91,6 @@ func CrossEntropyRow(logits []float32, target int32, weight float32) float64 {
 // as they are.
 func CrossEntropyLoss(logits []float32, target int32) float64 {
 	largest := Max(logits)
-	var l [lanes]float32
-	for i, v := range logits {
-		l[i%lanes] += exp32(v - largest)
-	}
-	return math.Log(float64(fold(&l))) - (float64(logits[target]) - float64(largest))
+	sum := expOnlySum(logits, 1, largest)
+	return math.Log(float64(sum)) - (float64(logits[target]) - float64(largest))
 }

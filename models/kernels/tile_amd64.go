@@ -1,6 +1,9 @@
 package kernels
 
-// tileFunc is a tile kernel; see tileArgs for what its arguments mean.
+import "unsafe"
+
+// tileFunc is a tile kernel; see tileArgs for what its arguments mean. Steps
+// are in bytes here.
 type tileFunc func(k int, a *float32, astep int, b *float32, bstep, bpanel int, c *float32, cstep, cols, load int, bias *float32)
 
 // A tileSet holds a path's kernels by rows: for A packed or by row, and for
@@ -31,7 +34,8 @@ func (t *tileArgs) run() {
 	default:
 		f = set.wide[t.rows]
 	}
-	f(t.k, (*float32)(t.a), t.astep, (*float32)(t.b), t.bstep, t.bpanel, (*float32)(t.c), t.cstep, t.cols, t.load, (*float32)(t.bias))
+	f(t.k, unsafe.SliceData(t.a), 4*t.astep, unsafe.SliceData(t.b), 4*t.bstep, 4*t.bpanel,
+		unsafe.SliceData(t.c), 4*t.cstep, t.cols, t.load, unsafe.SliceData(t.bias))
 }
 
 // transposeRows sets dst[p*dstep+i] = src[i*sstep+p] for i < rows, p < k.
