@@ -89,7 +89,7 @@ func spelledBytes(entry string) string {
 // entryTable inverts a vocabulary: id -> entry. Ids may have holes, but no two entries.
 func entryTable(vocab map[string]int32, added []addedToken) ([]string, error) {
 	size := int32(0)
-	limit := int32(2*(len(vocab)+len(added)) + maxWaste)
+	limit := int32(min(maxTokens, 2*(len(vocab)+len(added))+maxWaste))
 	check := func(entry string, id int32) error {
 		if id < 0 || id >= limit {
 			return fmt.Errorf("entry %q: id %d is out of range for %d entries", entry, id, len(vocab)+len(added))
@@ -147,6 +147,9 @@ func (e *mergeError) Unwrap() error { return e.err }
 // "what is the rank of this pair?". Of a pair listed twice the later rank counts,
 // as in Hugging Face's tokenizers.
 func (t *BPE) setMerges(vocab map[string]int32, merges [][2]string) error {
+	if len(merges) > maxMerges {
+		return &mergeError{maxMerges, fmt.Errorf("there are more than %d merges", maxMerges)}
+	}
 	t.merges = make([]merge, len(merges))
 	t.pairs = newPairTable(len(merges))
 	for rank, m := range merges {

@@ -32,7 +32,7 @@ func loadVocabMerges(fsys fs.FS) (*BPE, error) {
 	}
 	t, err := newBPE(vocab, merges, added, bpeOptions{
 		addPrefixSpace: side.config.AddPrefixSpace,
-		roles:          side.roles.withDefaults(endOfText),
+		roles:          side.roles.withDefaults(gpt2Roles),
 	})
 	var bad *mergeError
 	switch {

@@ -122,7 +122,7 @@ func (f *tokenizerJSON) bpe(side *sideFiles) (*BPE, error) {
 		addPrefixSpace: f.PreTokenizer.single().AddPrefixSpace,
 		ignoreMerges:   f.Model.IgnoreMerges,
 		fuseUnknown:    f.Model.FuseUnk,
-		roles:          side.roles.withDefaults(endOfText),
+		roles:          side.roles.withDefaults(gpt2Roles),
 	}
 	if f.Model.UnkToken != nil {
 		opts.unknown = *f.Model.UnkToken

@@ -80,7 +80,7 @@ func (s *sideFiles) wordPieceOptions() wordPieceOptions {
 	if unk, ok := s.roles["unk_token"]; ok {
 		o.unknown = unk
 	}
-	o.roles = s.roles
+	o.roles = s.roles.withDefaults(bertRoles)
 	return o
 }
 
@@ -91,7 +91,7 @@ func (f *tokenizerJSON) wordPiece(side *sideFiles) (*WordPiece, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.roles = side.roles
+	o.roles = side.roles.withDefaults(bertRoles)
 	added, err := f.addedTokens()
 	if err != nil {
 		return nil, err

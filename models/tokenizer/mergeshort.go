@@ -15,11 +15,10 @@ type shortMerge struct {
 }
 
 const (
-	shortBits    = 7
-	shortWord    = 1 << shortBits
-	block        = 8
-	noKey        = uint32(math.MaxUint32)
-	maxShortRank = math.MaxUint32>>shortBits - 1
+	shortBits = 7
+	shortWord = 1 << shortBits
+	block     = 8
+	noKey     = uint32(math.MaxUint32)
 )
 
 // merge appends the tokens of word, which must not be longer than shortWord.

@@ -39,7 +39,7 @@ var gpt2 = sync.OnceValue(func() *BPE {
 		ranks[text] = id
 	}
 	t, err := newBPE(vocab, merges, []addedToken{{content: endOfText, id: 50256, special: true}},
-		bpeOptions{roles: defaultRoles([]string{endOfText})})
+		bpeOptions{roles: gpt2Roles})
 	if err != nil {
 		panic(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
 // Save writes the tokenizer into the folder dir, which is made if need be, as the five
@@ -15,42 +14,39 @@ import (
 // tokenizer.json, tokenizer_config.json and special_tokens_map.json. [Load] reads
 // them back, and both give the same ids.
 func (t *BPE) Save(dir string) error {
-	if err := t.save(dir); err != nil {
-		return fmt.Errorf("tokenizer: save: %w", err)
+	if len(t.entries) == 0 {
+		return errors.New("tokenizer: save: the vocabulary is empty")
 	}
-	return nil
+	return saveFiles(dir, map[string]any{
+		fileVocab:     vocabulary(t.entries),
+		fileMerges:    t.mergesText(),
+		fileTokenizer: t.tokenizerJSON(),
+		fileConfig:    t.configJSON(),
+		fileSpecials:  t.added.specialsJSON(t.opts.roles),
+	})
 }
 
-func (t *BPE) save(dir string) error {
-	if len(t.entries) == 0 {
-		return errors.New("the vocabulary is empty")
-	}
+// plain is the content of a file that is not JSON.
+type plain []byte
+
+// saveFiles writes files of the given contents into a folder.
+func saveFiles(dir string, files map[string]any) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
+		return fmt.Errorf("tokenizer: save: %w", err)
 	}
-	vocab, err := t.vocabJSON()
-	if err != nil {
-		return err
-	}
-	files := []struct {
-		name    string
-		content any
-	}{
-		{fileVocab, vocab},
-		{fileTokenizer, t.tokenizerJSON(vocab)},
-		{fileConfig, t.configJSON()},
-		{fileSpecials, t.specialsJSON()},
-	}
-	for _, f := range files {
-		data, err := marshal(f.content)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
+	for name, content := range files {
+		data, ok := content.(plain)
+		if !ok {
+			var err error
+			if data, err = marshal(content); err != nil {
+				return fmt.Errorf("tokenizer: save: %s: %w", name, err)
+			}
 		}
-		if err := os.WriteFile(filepath.Join(dir, f.name), data, 0o666); err != nil {
-			return err
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
+			return fmt.Errorf("tokenizer: save: %w", err)
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, fileMerges), t.mergesText(), 0o666)
+	return nil
 }
 
 // marshal is json.MarshalIndent without escaping <, > and &, which tokens are full of.
@@ -63,11 +59,14 @@ func marshal(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// vocabJSON is the vocabulary in order of ids, which a Go map would not keep.
-func (t *BPE) vocabJSON() (json.RawMessage, error) {
+// vocabulary is a JSON object of entries and ids, in the order of ids, which a Go map
+// would not keep.
+type vocabulary []string
+
+func (v vocabulary) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("{")
-	for id, entry := range t.entries {
+	for id, entry := range v {
 		if entry == "" {
 			continue
 		}
@@ -85,7 +84,7 @@ func (t *BPE) vocabJSON() (json.RawMessage, error) {
 }
 
 // mergesText is merges.txt.
-func (t *BPE) mergesText() []byte {
+func (t *BPE) mergesText() plain {
 	var b bytes.Buffer
 	b.WriteString("#version: 0.2\n")
 	for _, m := range t.merges {
@@ -98,7 +97,7 @@ func (t *BPE) mergesText() []byte {
 type object map[string]any
 
 // tokenizerJSON is tokenizer.json.
-func (t *BPE) tokenizerJSON(vocab json.RawMessage) object {
+func (t *BPE) tokenizerJSON() object {
 	merges := make([][2]string, len(t.merges))
 	for i, m := range t.merges {
 		merges[i] = [2]string{t.entries[m.left], t.entries[m.right]}
@@ -107,18 +106,12 @@ func (t *BPE) tokenizerJSON(vocab json.RawMessage) object {
 	if t.opts.unknown != "" {
 		unknown = &t.opts.unknown
 	}
-	added := []object{}
-	for _, a := range t.added.list() {
-		o := a.json()
-		o["id"] = a.id
-		added = append(added, o)
-	}
 	byteLevel := object{"type": "ByteLevel", "add_prefix_space": t.opts.addPrefixSpace, "trim_offsets": true, "use_regex": true}
 	return object{
 		"version":        "1.0",
 		"truncation":     nil,
 		"padding":        nil,
-		"added_tokens":   added,
+		"added_tokens":   t.added.listJSON(),
 		"normalizer":     nil,
 		"pre_tokenizer":  byteLevel,
 		"post_processor": nil,
@@ -132,7 +125,7 @@ func (t *BPE) tokenizerJSON(vocab json.RawMessage) object {
 			"fuse_unk":                  t.opts.fuseUnknown,
 			"byte_fallback":             false,
 			"ignore_merges":             t.opts.ignoreMerges,
-			"vocab":                     vocab,
+			"vocab":                     vocabulary(t.entries),
 			"merges":                    merges,
 		},
 	}
@@ -140,59 +133,9 @@ func (t *BPE) tokenizerJSON(vocab json.RawMessage) object {
 
 // configJSON is tokenizer_config.json.
 func (t *BPE) configJSON() object {
-	byID := object{}
-	for _, a := range t.added.list() {
-		byID[fmt.Sprint(a.id)] = a.json()
-	}
-	o := object{
+	return t.added.configJSON(t.opts.roles, object{
 		"tokenizer_class":              "GPT2Tokenizer",
 		"add_prefix_space":             t.opts.addPrefixSpace,
 		"clean_up_tokenization_spaces": false,
-		"added_tokens_decoder":         byID,
-	}
-	for key, value := range t.specialsJSON() {
-		o[key] = value
-	}
-	return o
-}
-
-// specialsJSON is special_tokens_map.json: the roles, and the special tokens without one.
-func (t *BPE) specialsJSON() object {
-	o := object{}
-	played := []string{}
-	for role, name := range t.opts.roles {
-		if _, ok := t.SpecialID(name); ok {
-			o[role] = name
-			played = append(played, name)
-		}
-	}
-	additional := []string{}
-	for _, a := range t.added.list() {
-		if a.special && !slices.Contains(played, a.content) {
-			additional = append(additional, a.content)
-		}
-	}
-	if len(additional) > 0 {
-		o["additional_special_tokens"] = additional
-	}
-	return o
-}
-
-// list returns the added tokens by id.
-func (a *addedTokens) list() []addedToken {
-	if a == nil {
-		return nil
-	}
-	found := make(map[string]addedToken, len(a.byID))
-	for _, t := range a.byID {
-		found[t.content] = t
-	}
-	return sortedTokens(found)
-}
-
-func (t addedToken) json() object {
-	return object{
-		"content": t.content, "special": t.special, "single_word": t.singleWord,
-		"lstrip": t.lstrip, "rstrip": t.rstrip, "normalized": t.normalized,
-	}
+	})
 }

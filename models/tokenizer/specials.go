@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 )
@@ -15,26 +16,19 @@ var roleNames = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pa
 // roles maps a role's name to the special token that plays it.
 type roles map[string]string
 
-// defaultRoles are those of a new vocabulary: GPT-2's token, if it is there, starts
-// and ends every text.
-func defaultRoles(specials []string) roles {
-	if !slices.Contains(specials, endOfText) {
-		return nil
+// gpt2Roles and bertRoles are those where no file says otherwise.
+var (
+	gpt2Roles = roles{"bos_token": endOfText, "eos_token": endOfText, "unk_token": endOfText}
+	bertRoles = roles{
+		"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]",
 	}
-	return roles{}.withDefaults(endOfText)
-}
+)
 
-// withDefaults fills GPT-2's three roles where no file did.
-func (r roles) withDefaults(token string) roles {
-	if r == nil {
-		r = roles{}
-	}
-	for _, role := range []string{"bos_token", "eos_token", "unk_token"} {
-		if _, ok := r[role]; !ok {
-			r[role] = token
-		}
-	}
-	return r
+// withDefaults returns r with the roles of defaults that it lacks.
+func (r roles) withDefaults(defaults roles) roles {
+	all := maps.Clone(defaults)
+	maps.Copy(all, r)
+	return all
 }
 
 // tokenJSON is a special token in the side files: its name alone, or an object.

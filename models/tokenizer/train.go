@@ -160,6 +160,8 @@ type trainer struct {
 
 const gap = int32(-1)
 
+func pairKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64(uint32(right)) }
+
 type trainPair struct {
 	left, right int32
 	count       int64
@@ -324,7 +326,7 @@ func (tr *trainer) tokenizer() (*BPE, error) {
 		vocab[name] = id
 		added = append(added, addedToken{content: name, id: id, special: true})
 	}
-	return newBPE(vocab, merges, added, bpeOptions{roles: defaultRoles(tr.opts.Specials)})
+	return newBPE(vocab, merges, added, bpeOptions{roles: gpt2Roles})
 }
 
 // pairQueue is a heap of pairs: the most frequent first, then the lowest ids.

@@ -13,6 +13,7 @@ import pathlib
 import shutil
 import tempfile
 
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer, GPT2TokenizerFast
 
 HERE = pathlib.Path(__file__).parent
@@ -83,7 +84,10 @@ def cases(tokenizer):
 
 
 def write(name, data):
-    text = json.dumps(data, ensure_ascii=True, indent=1)
+    """One case or tokenizer a line."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+    text = text.replace('},{"', '},\n{"').replace(':[{"', ':[\n{"')
+    assert json.loads(text) == data
     (HERE / name).write_text(text + "\n", encoding="utf-8")
 
 
@@ -110,6 +114,81 @@ def wordpiece():
     write("wordpiece.golden.json", golden)
 
 
+def bpe_variants():
+    """tokenizer.json with settings that the vocabulary in bpe/ does not use."""
+    base = json.loads((HERE / "bpe" / "tokenizer.json").read_text(encoding="utf-8"))
+    size = len(base["model"]["vocab"])
+
+    def token(i, content, **flags):
+        flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False, **flags}
+        return {"id": size + i, "content": content, **flags}
+
+    def prefix_space(t):
+        t["pre_tokenizer"]["add_prefix_space"] = True
+
+    def string_merges(t):
+        t["model"]["merges"] = [" ".join(m) for m in t["model"]["merges"]]
+
+    def added(t):
+        t["added_tokens"] += [
+            token(0, "hello wor"),
+            token(1, "<mask>", special=True, lstrip=True),
+            token(2, "<pad>", special=True, rstrip=True),
+            token(3, "whole", single_word=True),
+            token(4, "hello world", normalized=True),
+            token(5, "世界"),
+            token(6, "<both>", lstrip=True, rstrip=True),
+            token(7, "<|end", special=True),
+        ]
+
+    def ignore_merges(t):
+        # The last merge is forgotten, but its token remains.
+        t["model"]["merges"].pop()
+        t["model"]["ignore_merges"] = True
+
+    def unknown(fuse):
+        def change(t):
+            # No entry holds the letter q, or the bytes of Japanese, any more.
+            lost = {"q", "ã", "ģ"}
+            t["model"]["merges"] = [m for m in t["model"]["merges"] if not lost & set("".join(m))]
+            t["model"]["vocab"] = {k: v for k, v in t["model"]["vocab"].items() if not lost & set(k)}
+            t["model"]["unk_token"] = "<|endoftext|>" if fuse is not None else None
+            t["model"]["fuse_unk"] = bool(fuse)
+        return change
+
+    extra = [
+        "hello world hello wor hello worl", "  <mask>  <mask> x <pad>  <pad> y <both>  <both>z", "whole wholes (whole) 你whole whole_",
+        "a  <mask>", "<|end|> <|end <|endoftext|>", "世界你好世界", "quick qqq 日本 ひら q", " leading", "\nnewline", "the other",
+    ]
+    golden = []
+    for name, change in {
+        "prefix space": prefix_space,
+        "string merges": string_merges,
+        "added tokens": added,
+        "ignore merges": ignore_merges,
+        "bytes dropped": unknown(None),
+        "bytes unknown": unknown(False),
+        "bytes unknown, fused": unknown(True),
+    }.items():
+        t = json.loads(json.dumps(base))
+        change(t)
+        tokenizer = Tokenizer.from_str(json.dumps(t))
+        out = []
+        for text in TEXTS[:8] + extra:
+            tokenizer.encode_special_tokens = True
+            plain = tokenizer.encode(text, add_special_tokens=False).ids
+            tokenizer.encode_special_tokens = False
+            special = tokenizer.encode(text, add_special_tokens=False).ids
+            out.append({
+                "text": text,
+                "plain": plain,
+                "special": special,
+                "decoded": None,  # Hugging Face decodes added tokens as if they were spelt
+            })
+        golden.append({"name": name, "tokenizer": t, "cases": out})
+    write("bpe-variants.golden.json", golden)
+
+
 def bpe():
     tokenizer = AutoTokenizer.from_pretrained(HERE / "bpe")
     golden = cases(tokenizer)
@@ -130,3 +209,4 @@ def bpe():
 if __name__ == "__main__":
     wordpiece()
     bpe()
+    bpe_variants()
