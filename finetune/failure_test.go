@@ -133,6 +133,7 @@ func TestResumeRefusesOtherRuns(t *testing.T) {
 		{"the training data", func(o *Options) { o.Data[1].Path = other }},
 		{"the training data", func(o *Options) { o.Data[1].Weight = 2 }},
 		{"loss was all, now it is replies", func(o *Options) { o.Loss = corpora.LossReplies }},
+		{"context was 64, now it is 128", func(o *Options) { o.Context = 128 }},
 		{"width was 16, now it is 32", func(o *Options) { o.Width = 32 }},
 		{"vocab was 300, now it is 280", func(o *Options) { o.Vocab = 280 }},
 		{"rows was 128, now it is 256", func(o *Options) { o.Rows = 256 }},

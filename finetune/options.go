@@ -193,12 +193,19 @@ func (o *Options) validateOptimizer() error {
 			errs = append(errs, fmt.Errorf("%s must be at least %g and below %g, not %g", name, low, high, v))
 		}
 	}
-	in("the learning rate", o.LR, math.SmallestNonzeroFloat64, 10)
-	in("the last learning rate", max(0, o.MinLR), 0, math.Nextafter(o.LR, math.Inf(1)))
+	positive := func(name string, v, high float64) {
+		if !(v > 0 && v < high) {
+			errs = append(errs, fmt.Errorf("%s must be positive and below %g, not %g", name, high, v))
+		}
+	}
+	positive("the learning rate", o.LR, 10)
+	if max(0, o.MinLR) > o.LR {
+		errs = append(errs, fmt.Errorf("the last learning rate, %g, is above the highest, %g", o.MinLR, o.LR))
+	}
 	in("beta1", o.Beta1, 0, 1)
 	in("beta2", o.Beta2, 0, 1)
-	in("eps", o.Eps, math.SmallestNonzeroFloat64, 1)
-	in("the weight decay", max(0, o.WeightDecay)*o.LR, 0, 1)
+	positive("eps", o.Eps, 1)
+	in("the weight decay times the learning rate", max(0, o.WeightDecay)*o.LR, 0, 1)
 	return errors.Join(errs...)
 }
 

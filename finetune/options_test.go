@@ -31,7 +31,7 @@ func TestOptionsValidate(t *testing.T) {
 		{"steps must", func(o *Options) { o.Steps = -5 }},
 		{"epochs must", func(o *Options) { o.Epochs = math.NaN() }},
 		{"warm-up", func(o *Options) { o.Steps, o.Warmup = 10, 11 }},
-		{"learning rate", func(o *Options) { o.LR = -1 }},
+		{"learning rate must", func(o *Options) { o.LR = -1 }},
 		{"learning rate", func(o *Options) { o.LR = math.NaN() }},
 		{"last learning rate", func(o *Options) { o.MinLR = 1 }},
 		{"beta1", func(o *Options) { o.Beta1 = 1 }},

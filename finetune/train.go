@@ -145,6 +145,9 @@ func (s *setup) openModel(ctx context.Context) (err error) {
 	positions := s.folder.config.Model.Positions
 	orDefault(&s.o.Context, positions)
 	s.o.Rows = max(s.o.Rows, s.o.Context)
+	if err := s.checkResumed(""); err != nil {
+		return err
+	}
 	if s.o.Context > positions {
 		return fmt.Errorf("a context of %d tokens is asked for, the model has %d", s.o.Context, positions)
 	}
@@ -212,10 +215,24 @@ func (s *setup) settle() error {
 	if err := s.o.Validate(); err != nil {
 		return err
 	}
+	return s.checkResumed(s.data.Fingerprint())
+}
+
+// checkResumed checks that a run to be resumed is the run that these options
+// describe. Before the data are read, when they have no name yet, what hangs
+// on them is taken to agree.
+func (s *setup) checkResumed(data string) error {
 	if s.resumed == nil {
 		return nil
 	}
-	if list := s.resumed.Identity.differences(s.o.identity(s.data.Fingerprint())); len(list) > 0 {
+	was, now := s.resumed.Identity, s.o.identity(data)
+	if data == "" {
+		now.Data = was.Data
+		if s.o.Steps == 0 {
+			now.Steps, now.Warmup = was.Steps, was.Warmup
+		}
+	}
+	if list := was.differences(now); len(list) > 0 {
 		return &MismatchError{Checkpoint: s.checkpoints.path(s.resumed.Step), Differences: list}
 	}
 	return nil
