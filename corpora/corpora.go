@@ -95,8 +95,8 @@ type Options struct {
 	// KeepBad is how many of the skipped lines Reader.Bad remembers; 0 means
 	// 10, a negative number none.
 	KeepBad int
-	// MaxLine is the length in bytes from which on a line is a bad one; 0
-	// means 16 MiB.
+	// MaxLine is the most bytes that a line may have, or a dialogue in a
+	// chitchat text; what is longer is a bad line. 0 means 16 MiB.
 	MaxLine int
 }
 

@@ -17,16 +17,16 @@ type Tokenizer interface {
 // system turns (which every window repeats) and a turn of the user. So windows
 // are cut between exchanges, an exchange being what the user says and all that
 // is answered to it. A window holds as many whole exchanges as fit, and
-// no text is learnt twice. Only the last one has the template's end.
+// no text is learnt twice. Only the last one has the template's end, if there
+// is room for it.
 //
-// A single exchange that is longer than the context becomes two windows: one
-// with the question, and one with the answers, in front of which as much of the
-// question is repeated, unlearnt, as there is room for (a quarter of the
-// window at least). What is still too long, a turn of more tokens than the
-// context has, is shortened: the longest turns first and evenly, at their ends
-// and in whole runes. The marker that ends a shortened turn is kept but not
-// learnt, as the text did not end there. System turns that take more than half
-// of the context are shortened in the same way.
+// An exchange that is longer than the context is cut between turns: first come
+// windows with the question, then windows with the answers, in front of which
+// as much of the question is repeated, unlearnt, as there is room for (a quarter
+// of the window at least). A turn that is longer than the context is shortened,
+// at its end and in whole runes; the marker that ends it is kept but not learnt,
+// as the text did not end there. System turns that take more than half of the
+// context are shortened too.
 //
 // Windows in which nothing is learnt are left out.
 func Encode(t Tokenizer, tpl dialogue.Template, d Dialogue, o EncodeOptions) []Example {
@@ -121,14 +121,14 @@ func (e *encoder) encode(d Dialogue, emit func(*window)) {
 	room := e.limit - len(e.begin) - length(prelude)
 	for start := 0; start < len(rest); {
 		stop := nextExchange(rest, start)
-		if length(rest[start:stop])+e.tail(rest, stop) > room {
+		if length(rest[start:stop]) > room {
 			e.split(prelude, rest[start:stop], room, stop == len(rest), emit)
 			start = stop
 			continue
 		}
 		for stop < len(rest) {
 			next := nextExchange(rest, stop)
-			if length(rest[start:next])+e.tail(rest, next) > room {
+			if length(rest[start:next]) > room {
 				break
 			}
 			stop = next
@@ -136,14 +136,6 @@ func (e *encoder) encode(d Dialogue, emit func(*window)) {
 		e.emit(prelude, rest[start:stop], stop == len(rest), emit)
 		start = stop
 	}
-}
-
-// tail is what the end of the dialogue takes, if rest[:stop] is its end.
-func (e *encoder) tail(rest []spelled, stop int) int {
-	if stop == len(rest) {
-		return len(e.end)
-	}
-	return 0
 }
 
 // nextExchange returns the index after the exchange that starts at i: that of
@@ -182,7 +174,7 @@ func (e *encoder) emit(prelude, turns []spelled, last bool, emit func(*window)) 
 	for i := range turns {
 		e.addTurn(w, &turns[i])
 	}
-	if last && len(turns) > 0 {
+	if last && len(turns) > 0 && (e.limit == 0 || len(w.ids)+len(e.end) <= e.limit) {
 		var weight float32
 		if s := &turns[len(turns)-1]; !s.cut && e.loss != LossReplies {
 			weight = e.weight(s)

@@ -48,7 +48,7 @@ func TestEncodeGolden(t *testing.T) {
 		{"a reply of weight 0", markerTokens, weighted, EncodeOptions{}},
 		{"a reply of weight 0, replies", markerTokens, weighted, EncodeOptions{Loss: LossReplies}},
 		{"two windows", markerTokens, talk("ab", "cd", "ef", "gh"), EncodeOptions{Context: 9}},
-		{"the end needs a window's room", markerTokens, talk("ab", "cd", "ef", "gh"), EncodeOptions{Context: 15}},
+		{"the end of the dialogue has no room", markerTokens, talk("ab", "cd", "ef", "gh"), EncodeOptions{Context: 15}},
 		{"an exchange of two windows", markerTokens, talk("abcdef", "ghij"), EncodeOptions{Context: 12}},
 		{"an exchange of two windows, replies", markerTokens, talk("abcdef", "ghij"), EncodeOptions{Context: 12, Loss: LossReplies}},
 		{"a long reply is cut", markerTokens, talk("ab", "cdefghij"), EncodeOptions{Context: 9}},
@@ -230,6 +230,36 @@ func TestEncodeLongTurn(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestEncodeManyTurns: neither a dialogue of very many exchanges nor an
+// exchange of very many turns takes more than its share of time.
+func TestEncodeManyTurns(t *testing.T) {
+	many := make([]dialogue.Turn, 100_000)
+	for i := range many {
+		many[i] = dialogue.User("x")
+	}
+	tpl := dialogue.ForTokenizer(markerTokens)
+	check := func(who string) {
+		text := 0
+		for _, e := range Encode(markerTokens, tpl, Dialogue{Turns: many}, EncodeOptions{Context: 64}) {
+			text += e.TextBytes
+		}
+		if text != len(many) {
+			t.Errorf("%s: %d bytes of %d", who, text, len(many))
+		}
+	}
+	check("the user alone")
+	for i := range many {
+		many[i].Role = dialogue.RoleAssistant
+	}
+	check("the assistant alone")
+	many[0].Role = dialogue.RoleUser
+	check("one question")
+	for i := range many {
+		many[i] = []dialogue.Turn{dialogue.User("x"), dialogue.Assistant("x")}[i%2]
+	}
+	check("both")
 }
 
 func TestEncodeOptionsValidate(t *testing.T) {

@@ -247,6 +247,17 @@ func TestChitchatParagraph(t *testing.T) {
 	}
 }
 
+// TestChitchatBook: a text without empty lines is bad in its first too many
+// line, and does not fill the memory.
+func TestChitchatBook(t *testing.T) {
+	content := strings.Repeat("It was a dark and stormy night.\n", 100) + "\nHi!\n"
+	_, dialogues, bad := readString(t, "x.txt", content, Options{MaxLine: 310})
+	want := []string{"x.txt:11: a dialogue of more than 310 bytes: an empty line belongs between dialogues"}
+	if diff := cmp.Diff(want, bad); diff != "" || len(dialogues) != 1 || dialogues[0].ID != "x.txt:102" {
+		t.Errorf("%+v (-want +got):\n%s", dialogues, diff)
+	}
+}
+
 func TestSkipBadKeepsTheFirst(t *testing.T) {
 	content := `{"turns":["a"]}` + strings.Repeat("\n{}", 30)
 	for keep, want := range map[int]int{0: 10, 3: 3, -1: 0, 100: 30} {

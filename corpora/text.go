@@ -13,6 +13,7 @@ import (
 func (r *Reader) chitchat(first []byte) (Dialogue, error) {
 	texts := []string{turnOfLine(first)}
 	id := fmt.Sprintf("%s:%d", r.base, r.lines.number)
+	size := len(first)
 	var bad error
 	for {
 		line, err := r.line()
@@ -26,6 +27,14 @@ func (r *Reader) chitchat(first []byte) (Dialogue, error) {
 		case err != nil && err != io.EOF:
 			return Dialogue{}, err
 		case err == nil && len(bytes.TrimSpace(line)) > 0:
+			// A book is no dialogue, and need not fit into memory.
+			if size += len(line); size > r.opts.MaxLine {
+				texts = texts[:0]
+				if bad == nil {
+					bad = r.badLine("a dialogue of more than %d bytes: an empty line belongs between dialogues", r.opts.MaxLine)
+				}
+				continue
+			}
 			texts = append(texts, turnOfLine(line))
 			continue
 		}

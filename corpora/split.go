@@ -1,6 +1,7 @@
 package corpora
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"causerie/models/dialogue"
@@ -13,26 +14,34 @@ func (e *encoder) split(prelude, exchange []spelled, room int, last bool, emit f
 		answer++
 	}
 	question, answers := exchange[:answer], exchange[answer:]
-	tail := 0
-	if last {
-		tail = len(e.end)
-	}
-	if len(answers) == 0 {
-		e.emit(prelude, e.shorten(question, room-tail), last, emit)
-		return
-	}
-	if len(question) > 0 {
-		e.emit(prelude, e.shorten(question, room), false, emit)
-	}
+	e.spread(prelude, nil, question, room, last && len(answers) == 0, emit)
 	var context []spelled
-	if n := len(question); n > 0 {
-		context = e.fit(question, max(room/4, atLeast(question[n-1:]), room-tail-length(answers)))
+	if answer > 0 && len(answers) > 0 {
+		context = e.fit(question, max(room/4, atLeast(question[answer-1]), room-length(answers)))
 	}
 	for i := range context {
 		context[i].repeated = true
 	}
-	answers = e.shorten(answers, room-tail-length(context))
-	e.emit(prelude, append(context, answers...), last, emit)
+	e.spread(prelude, context, answers, room, last, emit)
+}
+
+// spread emits turns in as many windows as they need, each with the context in
+// front of them.
+func (e *encoder) spread(prelude, context, turns []spelled, room int, last bool, emit func(*window)) {
+	room -= length(context)
+	for start := 0; start < len(turns); {
+		stop, n := start+1, len(turns[start].ids)
+		for stop < len(turns) && n+len(turns[stop].ids) <= room {
+			n += len(turns[stop].ids)
+			stop++
+		}
+		part := turns[start:stop]
+		if n > room {
+			part = e.shorten(part, room)
+		}
+		e.emit(prelude, slices.Concat(context, part), last && stop == len(turns), emit)
+		start = stop
+	}
 }
 
 // shorten is fit, and counts the text that is lost.
@@ -56,9 +65,14 @@ func (e *encoder) learnable(turns []spelled) (n int) {
 // them take at most room ids. Where not even one id of text of each has room,
 // the first turns are dropped.
 func (e *encoder) fit(turns []spelled, room int) []spelled {
-	for len(turns) > 0 && atLeast(turns) > room {
-		turns = turns[1:]
+	first, least := len(turns), 0
+	for first > 0 {
+		if least += atLeast(turns[first-1]); least > room {
+			break
+		}
+		first--
 	}
+	turns = turns[first:]
 	// The largest limit on a turn's length for which the sum fits.
 	lo, hi := 0, room
 	for lo < hi {
@@ -88,13 +102,8 @@ func (e *encoder) fit(turns []spelled, room int) []spelled {
 	return out
 }
 
-// atLeast is the length of turns with one id of text each.
-func atLeast(turns []spelled) (n int) {
-	for i := range turns {
-		n += min(len(turns[i].ids), turns[i].before+turns[i].after+1)
-	}
-	return n
-}
+// atLeast is the length of a turn with one id of text.
+func atLeast(s spelled) int { return min(len(s.ids), s.before+s.after+1) }
 
 // prefix returns the longest beginning of text, in whole runes, that takes at
 // most n tokens.
