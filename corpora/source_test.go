@@ -82,6 +82,9 @@ func TestStarter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if len(lang) != 2 {
+			t.Errorf("%s: the name is no language", path)
+		}
 		seen := map[string]string{}
 		for d, err := range r.All() {
 			if err != nil {
@@ -109,6 +112,9 @@ func TestStarter(t *testing.T) {
 		}
 		if err := r.Close(); err != nil {
 			t.Error(err)
+		}
+		if r.Dialogues() < 300 {
+			t.Errorf("%s: %d dialogues only", path, r.Dialogues())
 		}
 	}
 	if len(ids) == 0 {

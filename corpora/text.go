@@ -37,6 +37,8 @@ func (r *Reader) chitchat(first []byte) (Dialogue, error) {
 			}
 			texts = append(texts, turnOfLine(line))
 			continue
+		case err == io.EOF:
+			r.err = io.EOF // a terminal would have to be told twice
 		}
 		break
 	}
