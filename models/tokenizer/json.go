@@ -22,7 +22,10 @@ func readJSON(fsys fs.FS, name string, v any) error {
 	offset := int64(-1)
 	var syntax *json.SyntaxError
 	var mismatch *json.UnmarshalTypeError
+	var merge *mergeError
 	switch {
+	case errors.As(err, &merge):
+		err = fmt.Errorf("model.merges[%d]: %w", merge.index, merge.err)
 	case errors.As(err, &syntax):
 		offset = syntax.Offset
 	case errors.As(err, &mismatch):

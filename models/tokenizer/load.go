@@ -47,7 +47,7 @@ func load(fsys fs.FS) (Tokenizer, error) {
 		return t, nil
 	case !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &refused):
 		return nil, err
-	case exists(fsys, fileVocab):
+	case exists(fsys, fileVocab) && (refused == nil || exists(fsys, fileMerges)):
 		return noNil(loadVocabMerges(fsys))
 	case exists(fsys, fileWordPiece):
 		return noNil(loadWordPiece(fsys))

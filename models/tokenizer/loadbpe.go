@@ -18,6 +18,9 @@ func loadVocabMerges(fsys fs.FS) (*BPE, error) {
 	if err := readJSON(fsys, fileVocab, &vocab); err != nil {
 		return nil, err
 	}
+	if len(vocab) == 0 {
+		return nil, fmt.Errorf("%s: there are no entries", fileVocab)
+	}
 	merges, lines, err := readMerges(fsys)
 	if err != nil {
 		return nil, err
@@ -26,7 +29,7 @@ func loadVocabMerges(fsys fs.FS) (*BPE, error) {
 	if err != nil {
 		return nil, err
 	}
-	added, err := side.addedTokens(vocab, endOfText)
+	added, err := side.addedTokens(vocab, map[string]addedToken{}, []string{endOfText})
 	if err != nil {
 		return nil, err
 	}

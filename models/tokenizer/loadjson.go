@@ -114,7 +114,7 @@ func (f *tokenizerJSON) bpe(side *sideFiles) (*BPE, error) {
 	if len(f.Model.Vocab) == 0 {
 		return nil, fmt.Errorf("%s: model.vocab is missing or empty", fileTokenizer)
 	}
-	added, err := f.addedTokens()
+	added, err := f.addedTokens(side, []string{endOfText})
 	if err != nil {
 		return nil, err
 	}
@@ -138,8 +138,8 @@ func (f *tokenizerJSON) bpe(side *sideFiles) (*BPE, error) {
 	return t, nil
 }
 
-// addedTokens lists the added tokens of the file, checked.
-func (f *tokenizerJSON) addedTokens() ([]addedToken, error) {
+// addedTokens lists the added tokens of the file, and what the files beside it add.
+func (f *tokenizerJSON) addedTokens(side *sideFiles, known []string) ([]addedToken, error) {
 	found := map[string]addedToken{}
 	for i, t := range f.AddedTokens {
 		if t.Content == "" {
@@ -150,17 +150,7 @@ func (f *tokenizerJSON) addedTokens() ([]addedToken, error) {
 		}
 		found[t.Content] = t.token(t.ID)
 	}
-	known := []string{endOfText}
-	if f.Model.Type == "WordPiece" {
-		known = bertSpecials
-	}
-	for _, name := range known {
-		id, ok := f.Model.Vocab[name]
-		if _, listed := found[name]; ok && !listed {
-			found[name] = addedToken{content: name, id: id, special: true}
-		}
-	}
-	return sortedTokens(found), nil
+	return side.addedTokens(f.Model.Vocab, found, known)
 }
 
 // checkByteLevel refuses, by name, whatever would make other ids than this package's.

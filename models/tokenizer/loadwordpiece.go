@@ -32,7 +32,7 @@ func loadWordPiece(fsys fs.FS) (*WordPiece, error) {
 		vocab[entry] = int32(len(entries))
 		entries = append(entries, entry)
 	}
-	added, err := side.addedTokens(vocab, bertSpecials...)
+	added, err := side.addedTokens(vocab, map[string]addedToken{}, bertSpecials)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (f *tokenizerJSON) wordPiece(side *sideFiles) (*WordPiece, error) {
 		return nil, err
 	}
 	o.roles = side.roles.withDefaults(bertRoles)
-	added, err := f.addedTokens()
+	added, err := f.addedTokens(side, bertSpecials)
 	if err != nil {
 		return nil, err
 	}

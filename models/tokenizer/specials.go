@@ -136,20 +136,12 @@ func readSideFiles(fsys fs.FS) (*sideFiles, error) {
 	return s, nil
 }
 
-// addedTokens lists the special and added tokens of a vocabulary, by id. known are
-// special if the vocabulary has them. A special token without an id is left out: the
-// model has no embedding for it.
-func (s *sideFiles) addedTokens(vocab map[string]int32, known ...string) ([]addedToken, error) {
-	found := map[string]addedToken{}
-	for content, id := range s.added {
-		found[content] = addedToken{content: content, id: id, normalized: true}
-	}
-	for key, t := range s.config.AddedTokensByID {
-		id, err := strconv.ParseInt(key, 10, 32)
-		if err != nil {
-			return nil, fmt.Errorf("%s: added_tokens_decoder: %q is not an id", fileConfig, clip(key))
-		}
-		found[t.Content] = t.token(int32(id))
+// addedTokens lists the special and added tokens of a vocabulary, by id. found are
+// those known so far, by content; known are names that are special if the vocabulary
+// has them. A special token without an id is left out: the model has no embedding for it.
+func (s *sideFiles) addedTokens(vocab map[string]int32, found map[string]addedToken, known []string) ([]addedToken, error) {
+	if err := s.numbered(found); err != nil {
+		return nil, err
 	}
 	special := func(t tokenJSON) {
 		a, ok := found[t.Content]
@@ -171,6 +163,38 @@ func (s *sideFiles) addedTokens(vocab map[string]int32, known ...string) ([]adde
 		special(tokenJSON{Content: name})
 	}
 	return sortedTokens(found), nil
+}
+
+// numbered adds the tokens that the files give ids to.
+func (s *sideFiles) numbered(found map[string]addedToken) error {
+	add := func(file string, t addedToken) error {
+		old, ok := found[t.content]
+		switch {
+		case t.content == "":
+			return fmt.Errorf("%s: the token with id %d is empty", file, t.id)
+		case ok && old.id != t.id:
+			return fmt.Errorf("%s: %q has the id %d, but elsewhere it has %d", file, clip(t.content), t.id, old.id)
+		case !ok:
+			found[t.content] = t
+		}
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.config.AddedTokensByID)) {
+		id, err := strconv.ParseInt(key, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%s: added_tokens_decoder: %q is not an id", fileConfig, clip(key))
+		}
+		if err := add(fileConfig, s.config.AddedTokensByID[key].token(int32(id))); err != nil {
+			return err
+		}
+	}
+	for _, content := range slices.Sorted(maps.Keys(s.added)) {
+		t := addedToken{content: content, id: s.added[content], normalized: true}
+		if err := add(fileAddedTokens, t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sortedTokens(found map[string]addedToken) []addedToken {
