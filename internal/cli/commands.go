@@ -7,4 +7,10 @@ import "github.com/alecthomas/kong"
 // a method Run(ctx context.Context, std *IO) error, and one line here.
 type commands struct {
 	Version kong.VersionFlag `help:"Print the version and exit."`
+
+	Chat     ChatCmd     `cmd:"" help:"Talk with a model."`
+	Generate GenerateCmd `cmd:"" help:"Continue a text, or a row of token ids."`
+	Train    TrainCmd    `cmd:"" help:"Train a model on dialogues, from scratch or from a model."`
+	Eval     EvalCmd     `cmd:"" help:"Measure loss, perplexity and bits per byte of a model."`
+	Corpora  CorporaCmd  `cmd:"" help:"Look into dialogue corpora."`
 }
