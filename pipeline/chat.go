@@ -17,7 +17,7 @@ type ChatRequest struct {
 	// Messages are the turns so far, oldest first: system text, if any, then
 	// user and assistant in turn, usually with the user's question at the end.
 	Messages []dialogue.Turn
-	// Options say how the reply is written; see Engine.Defaults.
+	// Options say how the reply is written; see Engine.ChatDefaults.
 	Options Options
 }
 

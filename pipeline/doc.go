@@ -6,7 +6,7 @@
 //	defer engine.Close(ctx)
 //	reply, err := engine.Chat(ctx, pipeline.ChatRequest{
 //		Messages: []dialogue.Turn{dialogue.User("你好")},
-//		Options:  engine.Defaults(),
+//		Options:  engine.ChatDefaults(),
 //	}, func(p pipeline.Piece) error { fmt.Print(p.Text); return nil })
 //
 // A request passes these stations, one file each:

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -88,9 +86,11 @@ func NewEngine(model Model, options EngineOptions) (*Engine, error) {
 	if model.Tokenizer != nil && model.Template == nil {
 		return nil, errors.New("engine: the model has a tokenizer but no template")
 	}
-	model.Defaults.EnsureDefaults()
-	if err := model.Defaults.validateFor(model.Net.Config.VocabSize); err != nil {
-		return nil, fmt.Errorf("engine: the model's default options: %w", err)
+	for _, o := range []*Options{&model.Chat, &model.Generate} {
+		o.EnsureDefaults()
+		if err := o.validateFor(model.Net.Config.VocabSize); err != nil {
+			return nil, fmt.Errorf("engine: the model's default options: %w", err)
+		}
 	}
 	e := &Engine{
 		model:   model,
@@ -107,13 +107,13 @@ func NewEngine(model Model, options EngineOptions) (*Engine, error) {
 // Name is the model's name.
 func (e *Engine) Name() string { return e.model.Name }
 
-// Defaults are the options that suit the model. The caller may change them.
-func (e *Engine) Defaults() Options {
-	o := e.model.Defaults
-	o.LogitBias = maps.Clone(o.LogitBias)
-	o.Banned, o.Exempt, o.Stop = slices.Clone(o.Banned), slices.Clone(o.Exempt), slices.Clone(o.Stop)
-	return o
-}
+// ChatDefaults are the options that suit the model in a conversation. The
+// caller may change them.
+func (e *Engine) ChatDefaults() Options { return e.model.Chat.clone() }
+
+// GenerateDefaults are the options that suit the model when it continues a
+// text. The caller may change them.
+func (e *Engine) GenerateDefaults() Options { return e.model.Generate.clone() }
 
 // Context is how many tokens prompt and reply may have together.
 func (e *Engine) Context() int { return e.model.Context() }

@@ -280,7 +280,7 @@ func TestNewEngineErrors(t *testing.T) {
 	noTemplate := randomModel(t, 16)
 	noTemplate.Template = nil
 	badDefaults := randomModel(t, 16)
-	badDefaults.Defaults.TopP = 3
+	badDefaults.Chat.TopP = 3
 	for name, test := range map[string]struct {
 		m Model
 		o EngineOptions

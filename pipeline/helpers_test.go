@@ -44,7 +44,7 @@ func randomModel(t testing.TB, positions int) Model {
 			}
 		}
 	}
-	return Model{Name: "random", Net: net, Tokenizer: tok, Template: dialogue.ForTokenizer(tok), Defaults: ChatDefaults()}
+	return Model{Name: "random", Net: net, Tokenizer: tok, Template: dialogue.ForTokenizer(tok), Chat: ChatDefaults()}
 }
 
 // reciter is a model that knows one text by heart: after a prompt of n tokens
@@ -74,7 +74,7 @@ func reciter(t testing.TB, tok tokenizer.Tokenizer, prompt int, script []int32) 
 			}
 		}
 	}
-	return Model{Name: "reciter", Net: net, Tokenizer: tok, Template: dialogue.ForTokenizer(tok), Defaults: Options{MaxTokens: 60}}
+	return Model{Name: "reciter", Net: net, Tokenizer: tok, Template: dialogue.ForTokenizer(tok), Chat: Options{MaxTokens: 60}}
 }
 
 // hello is the conversation that recite answers.

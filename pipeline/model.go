@@ -19,8 +19,9 @@ type Model struct {
 	Tokenizer tokenizer.Tokenizer
 	Template  dialogue.Template
 
-	// Defaults are the options that suit the model.
-	Defaults Options
+	// Chat and Generate are the options that suit the model in conversations
+	// and when it continues a text.
+	Chat, Generate Options
 	// Ends are ids that end any text of this model, besides the template's stops.
 	Ends []int32
 }
@@ -35,7 +36,8 @@ func FromBundle(b *models.Bundle) Model {
 		Net:       b.Net,
 		Tokenizer: b.Tokenizer,
 		Template:  b.Template,
-		Defaults:  OptionsFrom(b.Generation),
+		Chat:      ChatDefaults().Recommended(b.Generation),
+		Generate:  GenerateDefaults().Recommended(b.Generation),
 		Ends:      b.Generation.EOS,
 	}
 }

@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"unicode/utf8"
 
 	"causerie/models/hf"
@@ -18,8 +20,8 @@ const (
 	maxStopLength = 1024 // bytes of one
 )
 
-// Options say how a reply is written. Start from [Engine.Defaults], which are
-// the model's own, and change what should differ. The zero value is a greedy
+// Options say how a reply is written. Start from [Engine.ChatDefaults], which
+// are the model's own, and change what should differ. The zero value is a greedy
 // reply of at most 80 tokens.
 type Options struct {
 	sampling.Options
@@ -109,10 +111,18 @@ func ChatDefaults() Options {
 	}
 }
 
-// OptionsFrom are [ChatDefaults] with what a generation_config.json says put
-// in their place.
-func OptionsFrom(g hf.Generation) Options {
-	o := ChatDefaults()
+// GenerateDefaults are the options for continuing a text with a model whose
+// folder recommends none: a draw without penalties.
+func GenerateDefaults() Options {
+	return Options{
+		Options:   sampling.Options{Temperature: 0.7, TopP: 0.9, RepetitionPenalty: 1},
+		MaxTokens: defaultMaxTokens,
+	}
+}
+
+// Recommended puts what a generation_config.json says in the place of the
+// options that it names.
+func (o Options) Recommended(g hf.Generation) Options {
 	set(&o.Temperature, g.Temperature)
 	set(&o.TopK, g.TopK)
 	set(&o.TopP, g.TopP)
@@ -130,4 +140,11 @@ func set[T any](dst, value *T) {
 	if value != nil {
 		*dst = *value
 	}
+}
+
+// clone returns options that share no memory with o.
+func (o Options) clone() Options {
+	o.LogitBias = maps.Clone(o.LogitBias)
+	o.Banned, o.Exempt, o.Stop = slices.Clone(o.Banned), slices.Clone(o.Exempt), slices.Clone(o.Stop)
+	return o
 }

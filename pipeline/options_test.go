@@ -11,8 +11,8 @@ import (
 	"causerie/pipeline/sampling"
 )
 
-func TestOptionsFrom(t *testing.T) {
-	if diff := cmp.Diff(ChatDefaults(), OptionsFrom(hf.Generation{})); diff != "" {
+func TestOptionsRecommended(t *testing.T) {
+	if diff := cmp.Diff(ChatDefaults(), ChatDefaults().Recommended(hf.Generation{})); diff != "" {
 		t.Errorf("a folder that recommends nothing (-want +got):\n%s", diff)
 	}
 	g, err := hf.ParseGeneration([]byte(`{"do_sample": true, "temperature": 0.5, "top_k": 20, "top_p": 0.8, "min_p": 0.1,
@@ -24,11 +24,11 @@ func TestOptionsFrom(t *testing.T) {
 		Options:   sampling.Options{Temperature: 0.5, TopK: 20, TopP: 0.8, MinP: 0.1, RepetitionPenalty: 1.3, NoRepeatNGram: 4},
 		MaxTokens: 33, MinTokens: 1, WholeSentences: true,
 	}
-	if diff := cmp.Diff(want, OptionsFrom(g)); diff != "" {
+	if diff := cmp.Diff(want, ChatDefaults().Recommended(g)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	greedy := false
-	if o := OptionsFrom(hf.Generation{DoSample: &greedy}); !o.Greedy() {
+	if o := GenerateDefaults().Recommended(hf.Generation{DoSample: &greedy}); !o.Greedy() {
 		t.Errorf("do_sample false gives temperature %v", o.Temperature)
 	}
 }

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"causerie/pipeline"
+)
+
+// modelFlags choose the model that a command talks with.
+type modelFlags struct {
+	Model   string `short:"m" default:"default" placeholder:"NAME|DIR" help:"A GPT-2 folder in Hugging Face's format, or \"default\", the bundled model."`
+	Threads int    `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
+}
+
+// open loads the model. Close the engine with closeEngine.
+func (f *modelFlags) open(ctx context.Context) (*pipeline.Engine, error) {
+	return pipeline.Open(ctx, f.Model, pipeline.EngineOptions{Threads: f.Threads, MaxSequences: 1})
+}
+
+// closeEngine ends an engine that has nothing left to do.
+func closeEngine(e *pipeline.Engine) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return e.Close(ctx)
+}
+
+// samplingFlags change how a model's reply is picked. What is not given stays
+// as the model's folder recommends.
+type samplingFlags struct {
+	MaxTokens         *int     `placeholder:"N" help:"Most tokens of a reply."`
+	Temperature       *float64 `short:"t" placeholder:"T" help:"0 always takes the likeliest token; higher is livelier."`
+	TopK              *int     `placeholder:"K" help:"Draw from the K likeliest tokens; 0: from all."`
+	TopP              *float64 `placeholder:"P" help:"Draw from the likeliest tokens that reach this probability together."`
+	MinP              *float64 `placeholder:"P" help:"Draw from tokens at least this likely, relative to the likeliest."`
+	RepetitionPenalty *float64 `placeholder:"X" help:"Above 1: tokens that were there before become less likely."`
+	PresencePenalty   *float64 `placeholder:"X" help:"Taken once from the logit of a token that the reply holds."`
+	FrequencyPenalty  *float64 `placeholder:"X" help:"Taken for every time that the reply holds a token."`
+	NoRepeatNGram     *int     `name:"no-repeat-ngram" placeholder:"N" help:"Let no N tokens in a row occur twice."`
+	Stop              []string `sep:"none" placeholder:"TEXT" help:"End the reply before this text. Repeatable."`
+	Seed              *uint64  `placeholder:"N" help:"Make the same draws every time."`
+}
+
+// apply puts the flags that were given into o.
+func (f *samplingFlags) apply(o *pipeline.Options) {
+	given(&o.MaxTokens, f.MaxTokens)
+	given(&o.Temperature, f.Temperature)
+	given(&o.TopK, f.TopK)
+	given(&o.TopP, f.TopP)
+	given(&o.MinP, f.MinP)
+	given(&o.RepetitionPenalty, f.RepetitionPenalty)
+	given(&o.PresencePenalty, f.PresencePenalty)
+	given(&o.FrequencyPenalty, f.FrequencyPenalty)
+	given(&o.NoRepeatNGram, f.NoRepeatNGram)
+	o.Stop = append(o.Stop, f.Stop...)
+	o.Seed = f.Seed
+}
+
+func given[T any](dst, flag *T) {
+	if flag != nil {
+		*dst = *flag
+	}
+}
+
+// validate checks the flags before a model is loaded.
+func (f *samplingFlags) validate() error {
+	if f.MaxTokens != nil && *f.MaxTokens < 1 {
+		return usagef("--max-tokens must be at least 1, not %d", *f.MaxTokens)
+	}
+	var o pipeline.Options
+	f.apply(&o)
+	return asUsage(o.Validate())
+}
+
+// asUsage makes an error about an option one about its flag.
+func asUsage(err error) error {
+	if bad, ok := errors.AsType[*pipeline.OptionError](err); ok {
+		return usagef("--%s %s", strings.ReplaceAll(bad.Field, "_", "-"), bad.Problem)
+	}
+	return err
+}
