@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 
 	"causerie/corpora"
 )
@@ -34,12 +35,14 @@ func loadHeldOut(ctx context.Context, f *folder, paths []string, o corpora.LoadO
 	return list, nil
 }
 
-// nameOf is a short name for exactly this content; "" when there is none.
-func nameOf(list []heldOut) string {
+// nameOf is a short name for exactly this content, of which so many tokens are
+// measured; "" when there is none.
+func nameOf(list []heldOut, tokens int) string {
 	if len(list) == 0 {
 		return ""
 	}
 	h := sha256.New()
+	fmt.Fprintln(h, tokens)
 	for _, held := range list {
 		h.Write([]byte(held.data.Fingerprint()))
 	}

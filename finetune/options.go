@@ -75,6 +75,10 @@ type Options struct {
 	// EvalEvery is the number of steps between validations; a twentieth of
 	// Steps by default, negative for none but the last.
 	EvalEvery int
+	// ValidTokens is the most tokens of each file to measure on during the
+	// training: the same beginning of the file each time. 0 means all. Without
+	// a limit, large files can take longer to measure than the training does.
+	ValidTokens int
 	// SaveEvery says how often to save a checkpoint besides those at the
 	// start, at the end, when the run is stopped and when the validation loss
 	// has never been lower. Every ten minutes by default.
@@ -178,6 +182,7 @@ func (o *Options) Validate() error {
 	fail(o.Steps < 0, "steps must be positive, not %d", o.Steps)
 	fail(o.Steps == 0 && !(o.Epochs > 0), "epochs must be positive, not %g", o.Epochs)
 	fail(o.Steps > 0 && o.Warmup > o.Steps, "a warm-up of %d steps is longer than the %d steps of the run", o.Warmup, o.Steps)
+	fail(o.ValidTokens < 0, "tokens to validate on must be positive, not %d", o.ValidTokens)
 	fail(o.Keep < 1, "at least one checkpoint must be kept, not %d", o.Keep)
 	fail(o.MaxTime < 0, "the time limit must be positive, not %v", o.MaxTime)
 	fail(o.SaveEvery.Steps < 0 || o.SaveEvery.Time < 0, "the time between checkpoints must be positive")

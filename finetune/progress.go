@@ -53,14 +53,19 @@ func (p *progress) OnStart(s Start) error {
 }
 
 func (p *progress) OnStep(s Step) error {
+	p.bar.Describe(p.describe(s))
+	return p.bar.Set(s.Step)
+}
+
+// describe is what stands beside the bar. The loss of one step says little:
+// shown is an average in which the last twenty count most.
+func (p *progress) describe(s Step) string {
 	const mix = 0.05
 	if p.loss == 0 {
 		p.loss = s.Loss
 	}
 	p.loss += mix * (s.Loss - p.loss)
-	p.bar.Describe(fmt.Sprintf(" loss %.3f  lr %.2e  %s tok/s  %s left",
-		p.loss, s.LR, thousands(s.TokensPerSecond), s.TimeLeft()))
-	return p.bar.Set(s.Step)
+	return fmt.Sprintf(" loss %.3f  lr %.2e  %s tok/s  %s left", p.loss, s.LR, thousands(s.TokensPerSecond), s.TimeLeft())
 }
 
 // thousands writes a speed with three digits.

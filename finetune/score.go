@@ -12,11 +12,11 @@ import (
 // Score is how well a model predicts a corpus.
 type Score struct {
 	File        string  `json:"file,omitempty"`
-	Loss        float64 `json:"loss"`          // mean negative log-likelihood of a token, in nats
-	Perplexity  float64 `json:"perplexity"`    // e^Loss
-	BitsPerByte float64 `json:"bits_per_byte"` // of the dialogues' text in UTF-8; markers do not count
-	Tokens      int     `json:"tokens"`        // that were predicted
-	Dialogues   int     `json:"dialogues"`
+	Loss        float64 `json:"loss"`                // mean negative log-likelihood of a token, in nats
+	Perplexity  float64 `json:"perplexity"`          // e^Loss
+	BitsPerByte float64 `json:"bits_per_byte"`       // of the dialogues' text in UTF-8; markers do not count
+	Tokens      int     `json:"tokens"`              // that were predicted
+	Dialogues   int     `json:"dialogues,omitempty"` // 0 when only a part of the file was measured
 	TextBytes   int     `json:"text_bytes"`
 }
 
@@ -69,12 +69,13 @@ func (t *tally) score(file string) Score {
 type meter struct {
 	network  network
 	rows     int // of a batch
+	limit    int // of tokens, after which to stop; 0 for none
 	segments []gpt2.Segment
 	nats     []float64
 }
 
-// measure runs a model over all of a corpus. progress, if not nil, is called
-// after each batch with the number of tokens measured so far.
+// measure runs a model over a corpus. progress, if not nil, is called after
+// each batch with the number of tokens measured so far.
 func (m *meter) measure(ctx context.Context, h heldOut, progress func(tokens int)) (tally, error) {
 	sum := tally{dialogues: h.data.Total().Dialogues}
 	for b := range h.data.Batches(m.rows) {
@@ -93,6 +94,10 @@ func (m *meter) measure(ctx context.Context, h heldOut, progress func(tokens int
 		sum.add(b, m.nats)
 		if progress != nil {
 			progress(sum.tokens)
+		}
+		if m.limit > 0 && sum.tokens >= m.limit && sum.tokens < h.data.Total().Learnt {
+			sum.dialogues = 0
+			break
 		}
 	}
 	return sum, nil

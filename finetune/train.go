@@ -282,7 +282,7 @@ func (s *setup) assemble(valid []heldOut) (*trainer, error) {
 		}
 	}
 	t.state.Format, t.state.Identity = stateFormat, s.o.identity(s.data.Fingerprint())
-	if name := nameOf(valid); t.state.Valid != name {
+	if name := nameOf(valid, s.o.ValidTokens); t.state.Valid != name {
 		// Losses on other data say nothing about these.
 		t.state.Valid, t.state.Best, t.state.Validated = name, nil, 0
 	}

@@ -114,7 +114,7 @@ func (t *trainer) validateIfDue(ctx context.Context) (improved bool, err error) 
 	}
 	defer t.clock.pause()
 	v := Validation{Step: t.state.Step}
-	m := meter{network: t.network, rows: t.o.Rows, segments: t.segments}
+	m := meter{network: t.network, rows: t.o.Rows, limit: t.o.ValidTokens, segments: t.segments}
 	var all tally
 	for _, h := range t.valid {
 		sum, err := m.measure(ctx, h, nil)

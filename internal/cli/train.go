@@ -45,13 +45,14 @@ type TrainCmd struct {
 	Clip        float64  `default:"1" help:"Longest gradient; 0 for no limit."`
 	Seed        uint64   `default:"1" help:"Seed of a new model's weights and of the order of the data."`
 
-	EvalEvery int            `placeholder:"STEPS" help:"Steps between measurements on --valid (default: a twentieth of all)."`
-	SaveEvery finetune.Every `default:"10m" placeholder:"500|5m" help:"Steps or time between checkpoints."`
-	Keep      int            `default:"2" help:"Checkpoints to keep, the best one not counted."`
-	MaxTime   time.Duration  `placeholder:"90m" help:"Stop after this long, so that --resume can go on."`
-	Last      bool           `help:"Make the last weights the result, not the best ones."`
-	DType     string         `name:"dtype" default:"f32" enum:"f32,f16,bf16" help:"How the result's weights are stored (${enum})."`
-	Threads   int            `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
+	EvalEvery   int            `placeholder:"STEPS" help:"Steps between measurements on --valid (default: a twentieth of all)."`
+	ValidTokens int            `placeholder:"N" help:"Measure on the first N tokens of each --valid file only (default: all)."`
+	SaveEvery   finetune.Every `default:"10m" placeholder:"500|5m" help:"Steps or time between checkpoints."`
+	Keep        int            `default:"2" help:"Checkpoints to keep, the best one not counted."`
+	MaxTime     time.Duration  `placeholder:"90m" help:"Stop after this long, so that --resume can go on."`
+	Last        bool           `help:"Make the last weights the result, not the best ones."`
+	DType       string         `name:"dtype" default:"f32" enum:"f32,f16,bf16" help:"How the result's weights are stored (${enum})."`
+	Threads     int            `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
 
 	Format   string `default:"auto" enum:"auto,turns,openai,chitchat,tsv" help:"Format of the files (${enum})."`
 	SkipBad  bool   `help:"Skip and count lines that hold no dialogue."`
@@ -129,7 +130,7 @@ func (c *TrainCmd) options() (finetune.Options, error) {
 		Steps: c.Steps, Epochs: c.Epochs, Rows: c.Rows, Accumulate: c.Accumulate,
 		LR: c.LR, MinLR: orUnset(c.MinLR), Warmup: orUnset(c.Warmup), Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps,
 		WeightDecay: orNone(c.WeightDecay), Clip: orNone(c.Clip), Seed: c.Seed,
-		EvalEvery: c.EvalEvery, SaveEvery: c.SaveEvery, Keep: c.Keep, MaxTime: c.MaxTime,
+		EvalEvery: c.EvalEvery, ValidTokens: c.ValidTokens, SaveEvery: c.SaveEvery, Keep: c.Keep, MaxTime: c.MaxTime,
 		Threads: c.Threads, DType: finetune.DType(strings.ToUpper(c.DType)), Last: c.Last,
 	}
 	check := o
