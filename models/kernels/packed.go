@@ -19,7 +19,7 @@ func Pack(p *Pool, w []float32, n, k int) *Packed {
 	q.panels = make([]float32, blocks*k*width)
 	p.Run(blocks, func(t, _ int) {
 		panel := q.panels[t*k*width:]
-		transposeRows(panel, width, w[t*width*k:], k, min(width, n-t*width), k)
+		transposeRows(panel, width, w[t*width*k:], k, min(width, n-t*width), k, 0)
 	})
 	return q
 }

@@ -108,9 +108,9 @@ func (g *product) packTile(dst []float32, lo, rows, p, k int) {
 	src := g.a[lo*g.ars+p*g.acs:]
 	switch {
 	case g.acs == 1:
-		transposeRows(dst, rows, src, g.ars, rows, k)
+		transposeRows(dst, rows, src, g.ars, rows, k, 0)
 	case g.ars == 1:
-		copyRows(dst, rows, src, g.acs, rows, k)
+		copyRows(dst, rows, src, g.acs, rows, k, 0)
 	default:
 		for q := range k {
 			for i := range rows {
@@ -185,12 +185,14 @@ func (g *product) block(b *panelBlock, first, last, tileLo, tileHi, p, k int) {
 		if g.bias != nil && p+k == g.k {
 			t.bias = g.bias[j:]
 		}
+		t.ahead = b.ahead
 		for i := tileLo; i < tileHi; i++ {
 			lo, hi := g.tileRows(i)
 			t.rows = hi - lo
 			t.c = g.c[lo*g.crs+j:]
 			g.pointA(&t, lo, p, k)
 			t.run()
+			t.ahead = 0
 		}
 	}
 }
@@ -214,6 +216,7 @@ func (g *product) pointA(t *tileArgs, lo, p, k int) {
 type panelBlock struct {
 	data            []float32
 	step, panelStep int // from one p to the next; from one panel to the next
+	ahead           int // what to ask for while it is read the first time
 }
 
 // panelsAt finds panels [first,last) of B for the k elements from p, packing
@@ -224,16 +227,16 @@ func (g *product) panelsAt(s *Scratch, first, last, p, k int) panelBlock {
 	case k == 0:
 		return panelBlock{}
 	case g.panelStep > 0:
-		return panelBlock{g.b[first*g.panelStep+p*w:], w, g.panelStep}
+		return panelBlock{g.b[first*g.panelStep+p*w:], w, g.panelStep, blockK * w}
 	case g.bcs == 1 && last*w <= g.n && g.rowHi-g.rowLo <= 4*g.rows:
-		return panelBlock{g.b[p*g.brs+first*w:], g.brs, w}
+		return panelBlock{g.b[p*g.brs+first*w:], g.brs, w, 0}
 	}
 	size := blockK * w
 	dst := grow(&s.b, (last-first)*size)
 	for panel := first; panel < last; panel++ {
 		g.packPanel(dst[(panel-first)*size:], panel*w, p, k)
 	}
-	return panelBlock{dst, w, size}
+	return panelBlock{dst, w, size, 0}
 }
 
 // packPanel packs the columns of B from j for the k elements from p. The
@@ -241,11 +244,16 @@ func (g *product) panelsAt(s *Scratch, first, last, p, k int) panelBlock {
 func (g *product) packPanel(dst []float32, j, p, k int) {
 	cols := min(g.width, g.n-j)
 	src := g.b[p*g.brs+j*g.bcs:]
+	// Next comes the next block of k, or after the last one more columns.
+	ahead := blockK * g.brs
+	if p+k >= g.kHi {
+		ahead = g.width * g.bcs
+	}
 	switch {
 	case g.bcs == 1:
-		copyRows(dst, g.width, src, g.brs, cols, k)
+		copyRows(dst, g.width, src, g.brs, cols, k, ahead)
 	case g.brs == 1:
-		transposeRows(dst, g.width, src, g.bcs, cols, k)
+		transposeRows(dst, g.width, src, g.bcs, cols, k, ahead)
 	default:
 		for q := range k {
 			for l := range cols {

@@ -7,105 +7,107 @@ package kernels
 // tile1x1AVX2 multiplies 1 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile1x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile1x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile1x4AVX2 multiplies 1 rows by 4 panel(s); see tileFunc.
 //
 //go:noescape
-func tile1x4AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile1x4AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile1x1ByRowAVX2 multiplies 1 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile1x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile1x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile1x4ByRowAVX2 multiplies 1 rows by 4 panel(s); see tileFunc.
 //
 //go:noescape
-func tile1x4ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile1x4ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile2x1AVX2 multiplies 2 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile2x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile2x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile2x2AVX2 multiplies 2 rows by 2 panel(s); see tileFunc.
 //
 //go:noescape
-func tile2x2AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile2x2AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile2x1ByRowAVX2 multiplies 2 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile2x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile2x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile2x2ByRowAVX2 multiplies 2 rows by 2 panel(s); see tileFunc.
 //
 //go:noescape
-func tile2x2ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile2x2ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile3x1AVX2 multiplies 3 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile3x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile3x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile3x2AVX2 multiplies 3 rows by 2 panel(s); see tileFunc.
 //
 //go:noescape
-func tile3x2AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile3x2AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile3x1ByRowAVX2 multiplies 3 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile3x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile3x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile3x2ByRowAVX2 multiplies 3 rows by 2 panel(s); see tileFunc.
 //
 //go:noescape
-func tile3x2ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile3x2ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile4x1AVX2 multiplies 4 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile4x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile4x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile4x1ByRowAVX2 multiplies 4 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile4x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile4x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile5x1AVX2 multiplies 5 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile5x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile5x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile5x1ByRowAVX2 multiplies 5 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile5x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile5x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile6x1AVX2 multiplies 6 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile6x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile6x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile6x1ByRowAVX2 multiplies 6 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile6x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile6x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // transposeAVX2 turns 8·blocks columns of src into rows of dst:
-// dst[p*dstep+i] = src[i*sstep+p] for i < rows, steps being in bytes.
+// dst[p*dstep+i] = src[i*sstep+p] for i < rows; steps are in bytes, and so is
+// how far ahead of what it reads it asks for what is read next.
 // There are at most 8 rows; each row of dst is written 8 wide.
 //
 //go:noescape
-func transposeAVX2(dst *float32, dstep int, src *float32, sstep int, rows int, blocks int)
+func transposeAVX2(dst *float32, dstep int, src *float32, sstep int, rows int, blocks int, ahead int)
 
-// copyColumnsAVX2 copies k rows of cols elements; steps are in bytes.
+// copyColumnsAVX2 copies k rows of cols elements; steps are in bytes, and so is how far ahead
+// of what it reads it asks for what is read next.
 // There are at most 16 columns; rows of dst are written 8 or 16 wide.
 //
 //go:noescape
-func copyColumnsAVX2(dst *float32, dstep int, src *float32, sstep int, cols int, k int)
+func copyColumnsAVX2(dst *float32, dstep int, src *float32, sstep int, cols int, k int, ahead int)
 
 // peakAVX2 does n times 12 vector FMAs.
 //

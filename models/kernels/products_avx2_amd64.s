@@ -4,34 +4,39 @@
 
 #include "textflag.h"
 
-// func tile1x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile1x1AVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume1_1_false
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	JMP    begin1_1_false
+// func tile1x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile1x1AVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x01, CX, CX
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume1_1_false
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	JMP        begin1_1_false
 
 resume1_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load1_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	JMP     load1_1_false_done
 
 load1_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y0
 	VMOVUPS    96(CX)(AX*4), Y1
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y0, Y0
 	VMASKMOVPS 32(AX), Y1, Y1
 
@@ -42,6 +47,7 @@ begin1_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done1_1_false
 
@@ -57,10 +63,10 @@ loop1_1_false:
 	JNZ          loop1_1_false
 
 done1_1_false:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias1_1_false
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y2
@@ -71,23 +77,23 @@ done1_1_false:
 	VADDPS     Y2, Y1, Y1
 
 nobias1_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store1_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	JMP     store1_1_false_done
 
 store1_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y2
 	VMOVUPS    96(CX)(AX*4), Y3
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y2, (AX)
 	VMASKMOVPS Y1, Y3, 32(AX)
 
@@ -129,25 +135,33 @@ DATA masks<>+120(SB)/4, $0x00000000
 DATA masks<>+124(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $128
 
-// func tile1x4AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile1x4AVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume1_4_false
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    begin1_4_false
+// func tile1x4AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile1x4AVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x01, CX, CX
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume1_4_false
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	JMP        begin1_4_false
 
 resume1_4_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -167,6 +181,7 @@ begin1_4_false:
 	LEAQ  (DI)(SI*1), R8
 	LEAQ  (R8)(SI*1), SI
 	MOVQ  bstep+32(FP), R9
+	MOVQ  ahead+48(FP), R10
 	TESTQ AX, AX
 	JZ    done1_4_false
 
@@ -197,7 +212,7 @@ loop1_4_false:
 	JNZ          loop1_4_false
 
 done1_4_false:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias1_4_false
 	VMOVUPS (AX), Y8
@@ -218,8 +233,8 @@ done1_4_false:
 	VADDPS  Y8, Y7, Y7
 
 nobias1_4_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -231,34 +246,39 @@ nobias1_4_false:
 	VZEROUPPER
 	RET
 
-// func tile1x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile1x1ByRowAVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume1_1_true
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	JMP    begin1_1_true
+// func tile1x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile1x1ByRowAVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x01, CX, CX
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume1_1_true
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	JMP        begin1_1_true
 
 resume1_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load1_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	JMP     load1_1_true_done
 
 load1_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y0
 	VMOVUPS    96(CX)(AX*4), Y1
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y0, Y0
 	VMASKMOVPS 32(AX), Y1, Y1
 
@@ -269,10 +289,12 @@ begin1_1_true:
 	MOVQ  a+8(FP), CX
 	MOVQ  b+24(FP), DX
 	MOVQ  bstep+32(FP), BX
+	MOVQ  ahead+48(FP), SI
 	TESTQ AX, AX
 	JZ    done1_1_true
 
 loop1_1_true:
+	PREFETCHT1   (DX)(SI*1)
 	VBROADCASTSS (CX), Y2
 	VMOVUPS      (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -284,10 +306,10 @@ loop1_1_true:
 	JNZ          loop1_1_true
 
 done1_1_true:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias1_1_true
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y2
@@ -298,23 +320,23 @@ done1_1_true:
 	VADDPS     Y2, Y1, Y1
 
 nobias1_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store1_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	JMP     store1_1_true_done
 
 store1_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y2
 	VMOVUPS    96(CX)(AX*4), Y3
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y2, (AX)
 	VMASKMOVPS Y1, Y3, 32(AX)
 
@@ -322,25 +344,33 @@ store1_1_true_done:
 	VZEROUPPER
 	RET
 
-// func tile1x4ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile1x4ByRowAVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume1_4_true
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    begin1_4_true
+// func tile1x4ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile1x4ByRowAVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x01, CX, CX
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume1_4_true
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	JMP        begin1_4_true
 
 resume1_4_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -360,10 +390,15 @@ begin1_4_true:
 	LEAQ  (SI)(BX*1), DI
 	LEAQ  (DI)(BX*1), BX
 	MOVQ  bstep+32(FP), R8
+	MOVQ  ahead+48(FP), R9
 	TESTQ AX, AX
 	JZ    done1_4_true
 
 loop1_4_true:
+	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   (SI)(R9*1)
+	PREFETCHT1   (DI)(R9*1)
+	PREFETCHT1   (BX)(R9*1)
 	VBROADCASTSS (CX), Y8
 	VMOVUPS      (DX), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -390,7 +425,7 @@ loop1_4_true:
 	JNZ          loop1_4_true
 
 done1_4_true:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias1_4_true
 	VMOVUPS (AX), Y8
@@ -411,8 +446,8 @@ done1_4_true:
 	VADDPS  Y8, Y7, Y7
 
 nobias1_4_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -424,24 +459,31 @@ nobias1_4_true:
 	VZEROUPPER
 	RET
 
-// func tile2x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile2x1AVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume2_1_false
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	JMP    begin2_1_false
+// func tile2x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile2x1AVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x02, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume2_1_false
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	JMP        begin2_1_false
 
 resume2_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load2_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	ADDQ    CX, AX
@@ -450,13 +492,13 @@ resume2_1_false:
 	JMP     load2_1_false_done
 
 load2_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y2
 	VMOVUPS    96(CX)(AX*4), Y3
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y2, Y0
 	VMASKMOVPS 32(AX), Y3, Y1
 	ADDQ       CX, AX
@@ -470,6 +512,7 @@ begin2_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done2_1_false
 
@@ -488,10 +531,10 @@ loop2_1_false:
 	JNZ          loop2_1_false
 
 done2_1_false:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias2_1_false
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y4
@@ -504,11 +547,11 @@ done2_1_false:
 	VADDPS     Y4, Y3, Y3
 
 nobias2_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store2_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -517,13 +560,13 @@ nobias2_1_false:
 	JMP     store2_1_false_done
 
 store2_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y4
 	VMOVUPS    96(CX)(AX*4), Y5
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y4, (AX)
 	VMASKMOVPS Y1, Y5, 32(AX)
 	ADDQ       CX, AX
@@ -534,25 +577,34 @@ store2_1_false_done:
 	VZEROUPPER
 	RET
 
-// func tile2x2AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile2x2AVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume2_2_false
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    begin2_2_false
+// func tile2x2AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile2x2AVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x02, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume2_2_false
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	JMP        begin2_2_false
 
 resume2_2_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -571,6 +623,7 @@ begin2_2_false:
 	MOVQ  bpanel+40(FP), SI
 	LEAQ  (BX)(SI*1), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done2_2_false
 
@@ -596,7 +649,7 @@ loop2_2_false:
 	JNZ          loop2_2_false
 
 done2_2_false:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias2_2_false
 	VMOVUPS (AX), Y8
@@ -613,8 +666,8 @@ done2_2_false:
 	VADDPS  Y8, Y7, Y7
 
 nobias2_2_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -627,24 +680,31 @@ nobias2_2_false:
 	VZEROUPPER
 	RET
 
-// func tile2x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile2x1ByRowAVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume2_1_true
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	JMP    begin2_1_true
+// func tile2x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile2x1ByRowAVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x02, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume2_1_true
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	JMP        begin2_1_true
 
 resume2_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load2_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	ADDQ    CX, AX
@@ -653,13 +713,13 @@ resume2_1_true:
 	JMP     load2_1_true_done
 
 load2_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y2
 	VMOVUPS    96(CX)(AX*4), Y3
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y2, Y0
 	VMASKMOVPS 32(AX), Y3, Y1
 	ADDQ       CX, AX
@@ -673,10 +733,12 @@ begin2_1_true:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done2_1_true
 
 loop2_1_true:
+	PREFETCHT1   (BX)(DI*1)
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
 	VBROADCASTSS (DX), Y6
@@ -691,10 +753,10 @@ loop2_1_true:
 	JNZ          loop2_1_true
 
 done2_1_true:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias2_1_true
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y4
@@ -707,11 +769,11 @@ done2_1_true:
 	VADDPS     Y4, Y3, Y3
 
 nobias2_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store2_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -720,13 +782,13 @@ nobias2_1_true:
 	JMP     store2_1_true_done
 
 store2_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y4
 	VMOVUPS    96(CX)(AX*4), Y5
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y4, (AX)
 	VMASKMOVPS Y1, Y5, 32(AX)
 	ADDQ       CX, AX
@@ -737,25 +799,34 @@ store2_1_true_done:
 	VZEROUPPER
 	RET
 
-// func tile2x2ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile2x2ByRowAVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume2_2_true
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    begin2_2_true
+// func tile2x2ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile2x2ByRowAVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x02, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume2_2_true
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	JMP        begin2_2_true
 
 resume2_2_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -774,10 +845,13 @@ begin2_2_true:
 	MOVQ  bpanel+40(FP), SI
 	LEAQ  (BX)(SI*1), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done2_2_true
 
 loop2_2_true:
+	PREFETCHT1   (BX)(R8*1)
+	PREFETCHT1   (SI)(R8*1)
 	VBROADCASTSS (DX), Y8
 	VBROADCASTSS (DX)(CX*1), Y9
 	VMOVUPS      (BX), Y10
@@ -799,7 +873,7 @@ loop2_2_true:
 	JNZ          loop2_2_true
 
 done2_2_true:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias2_2_true
 	VMOVUPS (AX), Y8
@@ -816,8 +890,8 @@ done2_2_true:
 	VADDPS  Y8, Y7, Y7
 
 nobias2_2_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -830,26 +904,35 @@ nobias2_2_true:
 	VZEROUPPER
 	RET
 
-// func tile3x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile3x1AVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume3_1_false
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	JMP    begin3_1_false
+// func tile3x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile3x1AVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x03, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume3_1_false
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	JMP        begin3_1_false
 
 resume3_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load3_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	ADDQ    CX, AX
@@ -861,13 +944,13 @@ resume3_1_false:
 	JMP     load3_1_false_done
 
 load3_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y4
 	VMOVUPS    96(CX)(AX*4), Y5
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y4, Y0
 	VMASKMOVPS 32(AX), Y5, Y1
 	ADDQ       CX, AX
@@ -884,6 +967,7 @@ begin3_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done3_1_false
 
@@ -905,10 +989,10 @@ loop3_1_false:
 	JNZ          loop3_1_false
 
 done3_1_false:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias3_1_false
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y6
@@ -923,11 +1007,11 @@ done3_1_false:
 	VADDPS     Y6, Y5, Y5
 
 nobias3_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store3_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -939,13 +1023,13 @@ nobias3_1_false:
 	JMP     store3_1_false_done
 
 store3_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y6
 	VMOVUPS    96(CX)(AX*4), Y7
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y6, (AX)
 	VMASKMOVPS Y1, Y7, 32(AX)
 	ADDQ       CX, AX
@@ -959,29 +1043,41 @@ store3_1_false_done:
 	VZEROUPPER
 	RET
 
-// func tile3x2AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile3x2AVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume3_2_false
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	JMP    begin3_2_false
+// func tile3x2AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile3x2AVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x03, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume3_2_false
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	JMP        begin3_2_false
 
 resume3_2_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -1005,6 +1101,7 @@ begin3_2_false:
 	MOVQ  bpanel+40(FP), SI
 	LEAQ  (BX)(SI*1), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done3_2_false
 
@@ -1035,7 +1132,7 @@ loop3_2_false:
 	JNZ          loop3_2_false
 
 done3_2_false:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias3_2_false
 	VMOVUPS (AX), Y12
@@ -1056,8 +1153,8 @@ done3_2_false:
 	VADDPS  Y12, Y11, Y11
 
 nobias3_2_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -1075,26 +1172,35 @@ nobias3_2_false:
 	VZEROUPPER
 	RET
 
-// func tile3x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile3x1ByRowAVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume3_1_true
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	JMP    begin3_1_true
+// func tile3x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile3x1ByRowAVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x03, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume3_1_true
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	JMP        begin3_1_true
 
 resume3_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load3_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	ADDQ    CX, AX
@@ -1106,13 +1212,13 @@ resume3_1_true:
 	JMP     load3_1_true_done
 
 load3_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y4
 	VMOVUPS    96(CX)(AX*4), Y5
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y4, Y0
 	VMASKMOVPS 32(AX), Y5, Y1
 	ADDQ       CX, AX
@@ -1129,10 +1235,12 @@ begin3_1_true:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done3_1_true
 
 loop3_1_true:
+	PREFETCHT1   (BX)(DI*1)
 	VMOVUPS      (BX), Y6
 	VMOVUPS      32(BX), Y7
 	VBROADCASTSS (DX), Y8
@@ -1150,10 +1258,10 @@ loop3_1_true:
 	JNZ          loop3_1_true
 
 done3_1_true:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias3_1_true
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y6
@@ -1168,11 +1276,11 @@ done3_1_true:
 	VADDPS     Y6, Y5, Y5
 
 nobias3_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store3_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -1184,13 +1292,13 @@ nobias3_1_true:
 	JMP     store3_1_true_done
 
 store3_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y6
 	VMOVUPS    96(CX)(AX*4), Y7
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y6, (AX)
 	VMASKMOVPS Y1, Y7, 32(AX)
 	ADDQ       CX, AX
@@ -1204,29 +1312,41 @@ store3_1_true_done:
 	VZEROUPPER
 	RET
 
-// func tile3x2ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile3x2ByRowAVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume3_2_true
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	JMP    begin3_2_true
+// func tile3x2ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile3x2ByRowAVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x03, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume3_2_true
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	JMP        begin3_2_true
 
 resume3_2_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -1250,10 +1370,13 @@ begin3_2_true:
 	MOVQ  bpanel+40(FP), SI
 	LEAQ  (BX)(SI*1), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done3_2_true
 
 loop3_2_true:
+	PREFETCHT1   (BX)(R8*1)
+	PREFETCHT1   (SI)(R8*1)
 	VBROADCASTSS (DX), Y12
 	VBROADCASTSS (DX)(CX*1), Y13
 	VBROADCASTSS (DX)(CX*2), Y14
@@ -1280,7 +1403,7 @@ loop3_2_true:
 	JNZ          loop3_2_true
 
 done3_2_true:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias3_2_true
 	VMOVUPS (AX), Y12
@@ -1301,8 +1424,8 @@ done3_2_true:
 	VADDPS  Y12, Y11, Y11
 
 nobias3_2_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -1320,28 +1443,39 @@ nobias3_2_true:
 	VZEROUPPER
 	RET
 
-// func tile4x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile4x1AVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume4_1_false
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    begin4_1_false
+// func tile4x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile4x1AVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x04, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume4_1_false
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	JMP        begin4_1_false
 
 resume4_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load4_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	ADDQ    CX, AX
@@ -1356,13 +1490,13 @@ resume4_1_false:
 	JMP     load4_1_false_done
 
 load4_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y6
 	VMOVUPS    96(CX)(AX*4), Y7
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y6, Y0
 	VMASKMOVPS 32(AX), Y7, Y1
 	ADDQ       CX, AX
@@ -1382,6 +1516,7 @@ begin4_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done4_1_false
 
@@ -1406,10 +1541,10 @@ loop4_1_false:
 	JNZ          loop4_1_false
 
 done4_1_false:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias4_1_false
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y8
@@ -1426,11 +1561,11 @@ done4_1_false:
 	VADDPS     Y8, Y7, Y7
 
 nobias4_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store4_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -1445,13 +1580,13 @@ nobias4_1_false:
 	JMP     store4_1_false_done
 
 store4_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y8
 	VMOVUPS    96(CX)(AX*4), Y9
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y8, (AX)
 	VMASKMOVPS Y1, Y9, 32(AX)
 	ADDQ       CX, AX
@@ -1468,28 +1603,39 @@ store4_1_false_done:
 	VZEROUPPER
 	RET
 
-// func tile4x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile4x1ByRowAVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume4_1_true
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    begin4_1_true
+// func tile4x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile4x1ByRowAVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x04, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume4_1_true
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	JMP        begin4_1_true
 
 resume4_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load4_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	ADDQ    CX, AX
@@ -1504,13 +1650,13 @@ resume4_1_true:
 	JMP     load4_1_true_done
 
 load4_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y6
 	VMOVUPS    96(CX)(AX*4), Y7
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y6, Y0
 	VMASKMOVPS 32(AX), Y7, Y1
 	ADDQ       CX, AX
@@ -1532,10 +1678,12 @@ begin4_1_true:
 	ADDQ  CX, BX
 	MOVQ  b+24(FP), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done4_1_true
 
 loop4_1_true:
+	PREFETCHT1   (SI)(R8*1)
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
 	VBROADCASTSS (DX), Y10
@@ -1557,10 +1705,10 @@ loop4_1_true:
 	JNZ          loop4_1_true
 
 done4_1_true:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias4_1_true
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y8
@@ -1577,11 +1725,11 @@ done4_1_true:
 	VADDPS     Y8, Y7, Y7
 
 nobias4_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store4_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -1596,13 +1744,13 @@ nobias4_1_true:
 	JMP     store4_1_true_done
 
 store4_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y8
 	VMOVUPS    96(CX)(AX*4), Y9
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y8, (AX)
 	VMASKMOVPS Y1, Y9, 32(AX)
 	ADDQ       CX, AX
@@ -1619,30 +1767,43 @@ store4_1_true_done:
 	VZEROUPPER
 	RET
 
-// func tile5x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile5x1AVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume5_1_false
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	JMP    begin5_1_false
+// func tile5x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile5x1AVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x05, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume5_1_false
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	JMP        begin5_1_false
 
 resume5_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load5_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	ADDQ    CX, AX
@@ -1660,13 +1821,13 @@ resume5_1_false:
 	JMP     load5_1_false_done
 
 load5_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y8
 	VMOVUPS    96(CX)(AX*4), Y9
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y8, Y0
 	VMASKMOVPS 32(AX), Y9, Y1
 	ADDQ       CX, AX
@@ -1689,6 +1850,7 @@ begin5_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done5_1_false
 
@@ -1716,10 +1878,10 @@ loop5_1_false:
 	JNZ          loop5_1_false
 
 done5_1_false:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias5_1_false
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y10
@@ -1738,11 +1900,11 @@ done5_1_false:
 	VADDPS     Y10, Y9, Y9
 
 nobias5_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store5_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -1760,13 +1922,13 @@ nobias5_1_false:
 	JMP     store5_1_false_done
 
 store5_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y10
 	VMOVUPS    96(CX)(AX*4), Y11
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y10, (AX)
 	VMASKMOVPS Y1, Y11, 32(AX)
 	ADDQ       CX, AX
@@ -1786,30 +1948,43 @@ store5_1_false_done:
 	VZEROUPPER
 	RET
 
-// func tile5x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile5x1ByRowAVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume5_1_true
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	JMP    begin5_1_true
+// func tile5x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile5x1ByRowAVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x05, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume5_1_true
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	JMP        begin5_1_true
 
 resume5_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load5_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	ADDQ    CX, AX
@@ -1827,13 +2002,13 @@ resume5_1_true:
 	JMP     load5_1_true_done
 
 load5_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y8
 	VMOVUPS    96(CX)(AX*4), Y9
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y8, Y0
 	VMASKMOVPS 32(AX), Y9, Y1
 	ADDQ       CX, AX
@@ -1858,10 +2033,12 @@ begin5_1_true:
 	ADDQ  CX, BX
 	MOVQ  b+24(FP), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done5_1_true
 
 loop5_1_true:
+	PREFETCHT1   (SI)(R8*1)
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VBROADCASTSS (DX), Y12
@@ -1886,10 +2063,10 @@ loop5_1_true:
 	JNZ          loop5_1_true
 
 done5_1_true:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias5_1_true
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y10
@@ -1908,11 +2085,11 @@ done5_1_true:
 	VADDPS     Y10, Y9, Y9
 
 nobias5_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store5_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -1930,13 +2107,13 @@ nobias5_1_true:
 	JMP     store5_1_true_done
 
 store5_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y10
 	VMOVUPS    96(CX)(AX*4), Y11
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y10, (AX)
 	VMASKMOVPS Y1, Y11, 32(AX)
 	ADDQ       CX, AX
@@ -1956,32 +2133,47 @@ store5_1_true_done:
 	VZEROUPPER
 	RET
 
-// func tile6x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile6x1AVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume6_1_false
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	JMP    begin6_1_false
+// func tile6x1AVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile6x1AVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x06, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume6_1_false
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	JMP        begin6_1_false
 
 resume6_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load6_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	ADDQ    CX, AX
@@ -2002,13 +2194,13 @@ resume6_1_false:
 	JMP     load6_1_false_done
 
 load6_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y10
 	VMOVUPS    96(CX)(AX*4), Y11
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y10, Y0
 	VMASKMOVPS 32(AX), Y11, Y1
 	ADDQ       CX, AX
@@ -2034,6 +2226,7 @@ begin6_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done6_1_false
 
@@ -2064,10 +2257,10 @@ loop6_1_false:
 	JNZ          loop6_1_false
 
 done6_1_false:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias6_1_false
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y12
@@ -2088,11 +2281,11 @@ done6_1_false:
 	VADDPS     Y12, Y11, Y11
 
 nobias6_1_false:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store6_1_false_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -2113,13 +2306,13 @@ nobias6_1_false:
 	JMP     store6_1_false_done
 
 store6_1_false_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y12
 	VMOVUPS    96(CX)(AX*4), Y13
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y12, (AX)
 	VMASKMOVPS Y1, Y13, 32(AX)
 	ADDQ       CX, AX
@@ -2142,32 +2335,47 @@ store6_1_false_done:
 	VZEROUPPER
 	RET
 
-// func tile6x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, FMA3
-TEXT ·tile6x1ByRowAVX2(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume6_1_true
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	JMP    begin6_1_true
+// func tile6x1ByRowAVX2(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tile6x1ByRowAVX2(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x06, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume6_1_true
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	JMP        begin6_1_true
 
 resume6_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      load6_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	ADDQ    CX, AX
@@ -2188,13 +2396,13 @@ resume6_1_true:
 	JMP     load6_1_true_done
 
 load6_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y10
 	VMOVUPS    96(CX)(AX*4), Y11
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS (AX), Y10, Y0
 	VMASKMOVPS 32(AX), Y11, Y1
 	ADDQ       CX, AX
@@ -2222,10 +2430,12 @@ begin6_1_true:
 	ADDQ  CX, BX
 	MOVQ  b+24(FP), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done6_1_true
 
 loop6_1_true:
+	PREFETCHT1   (SI)(R8*1)
 	VMOVUPS      (SI), Y12
 	VMOVUPS      32(SI), Y13
 	VBROADCASTSS (DX), Y14
@@ -2253,10 +2463,10 @@ loop6_1_true:
 	JNZ          loop6_1_true
 
 done6_1_true:
-	MOVQ       bias+80(FP), AX
+	MOVQ       bias+88(FP), AX
 	TESTQ      AX, AX
 	JZ         nobias6_1_true
-	MOVQ       cols+64(FP), CX
+	MOVQ       cols+72(FP), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVUPS    64(DX)(CX*4), Y12
@@ -2277,11 +2487,11 @@ done6_1_true:
 	VADDPS     Y12, Y11, Y11
 
 nobias6_1_true:
-	MOVQ    cols+64(FP), AX
+	MOVQ    cols+72(FP), AX
 	CMPQ    AX, $+16
 	JL      store6_1_true_part
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -2302,13 +2512,13 @@ nobias6_1_true:
 	JMP     store6_1_true_done
 
 store6_1_true_part:
-	MOVQ       cols+64(FP), AX
+	MOVQ       cols+72(FP), AX
 	LEAQ       masks<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y12
 	VMOVUPS    96(CX)(AX*4), Y13
-	MOVQ       c+48(FP), AX
-	MOVQ       cstep+56(FP), CX
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
 	VMASKMOVPS Y0, Y12, (AX)
 	VMASKMOVPS Y1, Y13, 32(AX)
 	ADDQ       CX, AX
@@ -2331,50 +2541,59 @@ store6_1_true_done:
 	VZEROUPPER
 	RET
 
-// func transposeAVX2(dst *float32, dstep int, src *float32, sstep int, rows int, blocks int)
-// Requires: AVX, CMOV
-TEXT ·transposeAVX2(SB), NOSPLIT, $0-48
+// func transposeAVX2(dst *float32, dstep int, src *float32, sstep int, rows int, blocks int, ahead int)
+// Requires: AVX, CMOV, MMX+
+TEXT ·transposeAVX2(SB), NOSPLIT, $0-56
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstep+8(FP), CX
 	MOVQ  src+16(FP), DX
 	MOVQ  sstep+24(FP), BX
 	MOVQ  rows+32(FP), SI
 	MOVQ  blocks+40(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ DI, DI
 	JZ    transposed
 
 block:
-	MOVQ       DX, R8
-	MOVQ       SI, R9
-	VMOVUPS    (R8), Y0
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x01
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Y1
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x02
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Y2
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x03
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Y3
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x04
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Y4
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x05
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Y5
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x06
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Y6
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x07
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Y7
+	MOVQ       DX, R9
+	MOVQ       SI, R10
+	VMOVUPS    (R9), Y0
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x01
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Y1
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x02
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Y2
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x03
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Y3
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x04
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Y4
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x05
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Y5
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x06
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Y6
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x07
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Y7
+	PREFETCHT1 (R9)(R8*1)
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -2423,26 +2642,28 @@ transposed:
 	VZEROUPPER
 	RET
 
-// func copyColumnsAVX2(dst *float32, dstep int, src *float32, sstep int, cols int, k int)
-// Requires: AVX
-TEXT ·copyColumnsAVX2(SB), NOSPLIT, $0-48
+// func copyColumnsAVX2(dst *float32, dstep int, src *float32, sstep int, cols int, k int, ahead int)
+// Requires: AVX, MMX+
+TEXT ·copyColumnsAVX2(SB), NOSPLIT, $0-56
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstep+8(FP), CX
 	MOVQ    src+16(FP), DX
 	MOVQ    sstep+24(FP), BX
 	MOVQ    k+40(FP), SI
 	MOVQ    cols+32(FP), DI
-	MOVQ    cols+32(FP), R8
-	LEAQ    masks<>+0(SB), R9
-	NEGQ    R8
-	VMOVUPS 64(R9)(R8*4), Y0
-	VMOVUPS 96(R9)(R8*4), Y1
+	MOVQ    ahead+48(FP), R8
+	MOVQ    cols+32(FP), R9
+	LEAQ    masks<>+0(SB), R10
+	NEGQ    R9
+	VMOVUPS 64(R10)(R9*4), Y0
+	VMOVUPS 96(R10)(R9*4), Y1
 	TESTQ   SI, SI
 	JZ      copied
 	CMPQ    DI, $+8
 	JG      both
 
 one:
+	PREFETCHT1 (DX)(R8*1)
 	VMASKMOVPS (DX), Y0, Y1
 	VMOVUPS    Y1, (AX)
 	ADDQ       BX, DX
@@ -2452,8 +2673,10 @@ one:
 	JMP        copied
 
 both:
+	PREFETCHT1 (DX)(R8*1)
 	VMASKMOVPS (DX), Y0, Y2
 	VMOVUPS    Y2, (AX)
+	PREFETCHT1 32(DX)(R8*1)
 	VMASKMOVPS 32(DX), Y1, Y2
 	VMOVUPS    Y2, 32(AX)
 	ADDQ       BX, DX

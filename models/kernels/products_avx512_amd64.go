@@ -7,195 +7,197 @@ package kernels
 // tile1x1AVX512 multiplies 1 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile1x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile1x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile1x4AVX512 multiplies 1 rows by 4 panel(s); see tileFunc.
 //
 //go:noescape
-func tile1x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile1x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile1x1ByRowAVX512 multiplies 1 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile1x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile1x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile1x4ByRowAVX512 multiplies 1 rows by 4 panel(s); see tileFunc.
 //
 //go:noescape
-func tile1x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile1x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile2x1AVX512 multiplies 2 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile2x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile2x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile2x4AVX512 multiplies 2 rows by 4 panel(s); see tileFunc.
 //
 //go:noescape
-func tile2x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile2x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile2x1ByRowAVX512 multiplies 2 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile2x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile2x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile2x4ByRowAVX512 multiplies 2 rows by 4 panel(s); see tileFunc.
 //
 //go:noescape
-func tile2x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile2x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile3x1AVX512 multiplies 3 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile3x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile3x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile3x4AVX512 multiplies 3 rows by 4 panel(s); see tileFunc.
 //
 //go:noescape
-func tile3x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile3x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile3x1ByRowAVX512 multiplies 3 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile3x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile3x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile3x4ByRowAVX512 multiplies 3 rows by 4 panel(s); see tileFunc.
 //
 //go:noescape
-func tile3x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile3x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile4x1AVX512 multiplies 4 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile4x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile4x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile4x2AVX512 multiplies 4 rows by 2 panel(s); see tileFunc.
 //
 //go:noescape
-func tile4x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile4x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile4x1ByRowAVX512 multiplies 4 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile4x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile4x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile4x2ByRowAVX512 multiplies 4 rows by 2 panel(s); see tileFunc.
 //
 //go:noescape
-func tile4x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile4x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile5x1AVX512 multiplies 5 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile5x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile5x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile5x2AVX512 multiplies 5 rows by 2 panel(s); see tileFunc.
 //
 //go:noescape
-func tile5x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile5x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile5x1ByRowAVX512 multiplies 5 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile5x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile5x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile5x2ByRowAVX512 multiplies 5 rows by 2 panel(s); see tileFunc.
 //
 //go:noescape
-func tile5x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile5x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile6x1AVX512 multiplies 6 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile6x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile6x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile6x2AVX512 multiplies 6 rows by 2 panel(s); see tileFunc.
 //
 //go:noescape
-func tile6x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile6x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile6x1ByRowAVX512 multiplies 6 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile6x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile6x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile6x2ByRowAVX512 multiplies 6 rows by 2 panel(s); see tileFunc.
 //
 //go:noescape
-func tile6x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile6x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile7x1AVX512 multiplies 7 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile7x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile7x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile7x1ByRowAVX512 multiplies 7 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile7x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile7x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile8x1AVX512 multiplies 8 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile8x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile8x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile8x1ByRowAVX512 multiplies 8 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile8x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile8x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile9x1AVX512 multiplies 9 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile9x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile9x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile9x1ByRowAVX512 multiplies 9 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile9x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile9x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile10x1AVX512 multiplies 10 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile10x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile10x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile10x1ByRowAVX512 multiplies 10 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile10x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile10x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile11x1AVX512 multiplies 11 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile11x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile11x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile11x1ByRowAVX512 multiplies 11 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile11x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile11x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile12x1AVX512 multiplies 12 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile12x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile12x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // tile12x1ByRowAVX512 multiplies 12 rows by 1 panel(s); see tileFunc.
 //
 //go:noescape
-func tile12x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
+func tile12x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
 // transposeAVX512 turns 16·blocks columns of src into rows of dst:
-// dst[p*dstep+i] = src[i*sstep+p] for i < rows, steps being in bytes.
+// dst[p*dstep+i] = src[i*sstep+p] for i < rows; steps are in bytes, and so is
+// how far ahead of what it reads it asks for what is read next.
 // There are at most 16 rows.
 //
 //go:noescape
-func transposeAVX512(dst *float32, dstep int, src *float32, sstep int, rows int, blocks int)
+func transposeAVX512(dst *float32, dstep int, src *float32, sstep int, rows int, blocks int, ahead int)
 
-// copyColumnsAVX512 copies k rows of cols elements; steps are in bytes.
+// copyColumnsAVX512 copies k rows of cols elements; steps are in bytes, and so is how far ahead
+// of what it reads it asks for what is read next.
 // There are at most 32 columns.
 //
 //go:noescape
-func copyColumnsAVX512(dst *float32, dstep int, src *float32, sstep int, cols int, k int)
+func copyColumnsAVX512(dst *float32, dstep int, src *float32, sstep int, cols int, k int, ahead int)
 
 // peakAVX512 does n times 12 vector FMAs.
 //

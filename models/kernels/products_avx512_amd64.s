@@ -4,25 +4,31 @@
 
 #include "textflag.h"
 
-// func tile1x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile1x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume1_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	JMP    begin1_1_false
+// func tile1x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile1x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x01, CX, CX
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume1_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	JMP        begin1_1_false
 
 resume1_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 
@@ -32,6 +38,7 @@ begin1_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done1_1_false
 
@@ -47,7 +54,7 @@ loop1_1_false:
 	JNZ          loop1_1_false
 
 done1_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias1_1_false
 	VMOVUPS.Z (AX), K1, Z2
@@ -56,32 +63,44 @@ done1_1_false:
 	VADDPS    Z2, Z1, Z1
 
 nobias1_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	VZEROUPPER
 	RET
 
-// func tile1x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile1x4AVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume1_4_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    begin1_4_false
+// func tile1x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile1x4AVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x01, CX, CX
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume1_4_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	JMP        begin1_4_false
 
 resume1_4_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -101,6 +120,7 @@ begin1_4_false:
 	LEAQ  (DI)(SI*1), R8
 	LEAQ  (R8)(SI*1), SI
 	MOVQ  bstep+32(FP), R9
+	MOVQ  ahead+48(FP), R10
 	TESTQ AX, AX
 	JZ    done1_4_false
 
@@ -131,7 +151,7 @@ loop1_4_false:
 	JNZ          loop1_4_false
 
 done1_4_false:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias1_4_false
 	VMOVUPS (AX), Z8
@@ -152,8 +172,8 @@ done1_4_false:
 	VADDPS  Z8, Z7, Z7
 
 nobias1_4_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -165,25 +185,31 @@ nobias1_4_false:
 	VZEROUPPER
 	RET
 
-// func tile1x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile1x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume1_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	JMP    begin1_1_true
+// func tile1x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile1x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x01, CX, CX
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume1_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	JMP        begin1_1_true
 
 resume1_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 
@@ -193,10 +219,13 @@ begin1_1_true:
 	MOVQ  a+8(FP), CX
 	MOVQ  b+24(FP), DX
 	MOVQ  bstep+32(FP), BX
+	MOVQ  ahead+48(FP), SI
 	TESTQ AX, AX
 	JZ    done1_1_true
 
 loop1_1_true:
+	PREFETCHT1   (DX)(SI*1)
+	PREFETCHT1   64(DX)(SI*1)
 	VBROADCASTSS (CX), Z2
 	VMOVUPS      (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -208,7 +237,7 @@ loop1_1_true:
 	JNZ          loop1_1_true
 
 done1_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias1_1_true
 	VMOVUPS.Z (AX), K1, Z2
@@ -217,32 +246,44 @@ done1_1_true:
 	VADDPS    Z2, Z1, Z1
 
 nobias1_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	VZEROUPPER
 	RET
 
-// func tile1x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile1x4ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume1_4_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    begin1_4_true
+// func tile1x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile1x4ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x01, CX, CX
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume1_4_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	JMP        begin1_4_true
 
 resume1_4_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -262,10 +303,19 @@ begin1_4_true:
 	LEAQ  (SI)(BX*1), DI
 	LEAQ  (DI)(BX*1), BX
 	MOVQ  bstep+32(FP), R8
+	MOVQ  ahead+48(FP), R9
 	TESTQ AX, AX
 	JZ    done1_4_true
 
 loop1_4_true:
+	PREFETCHT1   (DX)(R9*1)
+	PREFETCHT1   64(DX)(R9*1)
+	PREFETCHT1   (SI)(R9*1)
+	PREFETCHT1   64(SI)(R9*1)
+	PREFETCHT1   (DI)(R9*1)
+	PREFETCHT1   64(DI)(R9*1)
+	PREFETCHT1   (BX)(R9*1)
+	PREFETCHT1   64(BX)(R9*1)
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DX), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -292,7 +342,7 @@ loop1_4_true:
 	JNZ          loop1_4_true
 
 done1_4_true:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias1_4_true
 	VMOVUPS (AX), Z8
@@ -313,8 +363,8 @@ done1_4_true:
 	VADDPS  Z8, Z7, Z7
 
 nobias1_4_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -326,27 +376,36 @@ nobias1_4_true:
 	VZEROUPPER
 	RET
 
-// func tile2x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile2x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume2_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	JMP    begin2_1_false
+// func tile2x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile2x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x02, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume2_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	JMP        begin2_1_false
 
 resume2_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -359,6 +418,7 @@ begin2_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done2_1_false
 
@@ -377,7 +437,7 @@ loop2_1_false:
 	JNZ          loop2_1_false
 
 done2_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias2_1_false
 	VMOVUPS.Z (AX), K1, Z4
@@ -388,8 +448,8 @@ done2_1_false:
 	VADDPS    Z4, Z3, Z3
 
 nobias2_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -398,33 +458,54 @@ nobias2_1_false:
 	VZEROUPPER
 	RET
 
-// func tile2x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile2x4AVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume2_4_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	JMP    begin2_4_false
+// func tile2x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile2x4AVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x02, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume2_4_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	JMP        begin2_4_false
 
 resume2_4_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -453,6 +534,7 @@ begin2_4_false:
 	LEAQ  (DI)(SI*1), R8
 	LEAQ  (R8)(SI*1), SI
 	MOVQ  bstep+32(FP), R9
+	MOVQ  ahead+48(FP), R10
 	TESTQ AX, AX
 	JZ    done2_4_false
 
@@ -492,7 +574,7 @@ loop2_4_false:
 	JNZ          loop2_4_false
 
 done2_4_false:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias2_4_false
 	VMOVUPS (AX), Z16
@@ -521,8 +603,8 @@ done2_4_false:
 	VADDPS  Z16, Z15, Z15
 
 nobias2_4_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -543,27 +625,36 @@ nobias2_4_false:
 	VZEROUPPER
 	RET
 
-// func tile2x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile2x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume2_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	JMP    begin2_1_true
+// func tile2x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile2x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x02, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume2_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	JMP        begin2_1_true
 
 resume2_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -576,10 +667,13 @@ begin2_1_true:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done2_1_true
 
 loop2_1_true:
+	PREFETCHT1   (BX)(DI*1)
+	PREFETCHT1   64(BX)(DI*1)
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
 	VBROADCASTSS (DX), Z6
@@ -594,7 +688,7 @@ loop2_1_true:
 	JNZ          loop2_1_true
 
 done2_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias2_1_true
 	VMOVUPS.Z (AX), K1, Z4
@@ -605,8 +699,8 @@ done2_1_true:
 	VADDPS    Z4, Z3, Z3
 
 nobias2_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -615,33 +709,54 @@ nobias2_1_true:
 	VZEROUPPER
 	RET
 
-// func tile2x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile2x4ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume2_4_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	JMP    begin2_4_true
+// func tile2x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile2x4ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x02, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume2_4_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	JMP        begin2_4_true
 
 resume2_4_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -670,10 +785,19 @@ begin2_4_true:
 	LEAQ  (DI)(SI*1), R8
 	LEAQ  (R8)(SI*1), SI
 	MOVQ  bstep+32(FP), R9
+	MOVQ  ahead+48(FP), R10
 	TESTQ AX, AX
 	JZ    done2_4_true
 
 loop2_4_true:
+	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   (DI)(R10*1)
+	PREFETCHT1   64(DI)(R10*1)
+	PREFETCHT1   (R8)(R10*1)
+	PREFETCHT1   64(R8)(R10*1)
+	PREFETCHT1   (SI)(R10*1)
+	PREFETCHT1   64(SI)(R10*1)
 	VBROADCASTSS (DX), Z16
 	VBROADCASTSS (DX)(CX*1), Z17
 	VMOVUPS      (BX), Z18
@@ -709,7 +833,7 @@ loop2_4_true:
 	JNZ          loop2_4_true
 
 done2_4_true:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias2_4_true
 	VMOVUPS (AX), Z16
@@ -738,8 +862,8 @@ done2_4_true:
 	VADDPS  Z16, Z15, Z15
 
 nobias2_4_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -760,29 +884,41 @@ nobias2_4_true:
 	VZEROUPPER
 	RET
 
-// func tile3x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile3x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume3_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	JMP    begin3_1_false
+// func tile3x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile3x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x03, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume3_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	JMP        begin3_1_false
 
 resume3_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -798,6 +934,7 @@ begin3_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done3_1_false
 
@@ -819,7 +956,7 @@ loop3_1_false:
 	JNZ          loop3_1_false
 
 done3_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias3_1_false
 	VMOVUPS.Z (AX), K1, Z6
@@ -832,8 +969,8 @@ done3_1_false:
 	VADDPS    Z6, Z5, Z5
 
 nobias3_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -845,41 +982,71 @@ nobias3_1_false:
 	VZEROUPPER
 	RET
 
-// func tile3x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile3x4AVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume3_4_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	JMP    begin3_4_false
+// func tile3x4AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile3x4AVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x03, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume3_4_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	JMP        begin3_4_false
 
 resume3_4_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -917,6 +1084,7 @@ begin3_4_false:
 	LEAQ  (DI)(SI*1), R8
 	LEAQ  (R8)(SI*1), SI
 	MOVQ  bstep+32(FP), R9
+	MOVQ  ahead+48(FP), R10
 	TESTQ AX, AX
 	JZ    done3_4_false
 
@@ -965,7 +1133,7 @@ loop3_4_false:
 	JNZ          loop3_4_false
 
 done3_4_false:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias3_4_false
 	VMOVUPS (AX), Z24
@@ -1002,8 +1170,8 @@ done3_4_false:
 	VADDPS  Z24, Z23, Z23
 
 nobias3_4_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -1033,29 +1201,41 @@ nobias3_4_false:
 	VZEROUPPER
 	RET
 
-// func tile3x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile3x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume3_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	JMP    begin3_1_true
+// func tile3x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile3x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x03, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume3_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	JMP        begin3_1_true
 
 resume3_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -1071,10 +1251,13 @@ begin3_1_true:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done3_1_true
 
 loop3_1_true:
+	PREFETCHT1   (BX)(DI*1)
+	PREFETCHT1   64(BX)(DI*1)
 	VMOVUPS      (BX), Z6
 	VMOVUPS      64(BX), Z7
 	VBROADCASTSS (DX), Z8
@@ -1092,7 +1275,7 @@ loop3_1_true:
 	JNZ          loop3_1_true
 
 done3_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias3_1_true
 	VMOVUPS.Z (AX), K1, Z6
@@ -1105,8 +1288,8 @@ done3_1_true:
 	VADDPS    Z6, Z5, Z5
 
 nobias3_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -1118,41 +1301,71 @@ nobias3_1_true:
 	VZEROUPPER
 	RET
 
-// func tile3x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile3x4ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume3_4_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	JMP    begin3_4_true
+// func tile3x4ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile3x4ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x03, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume3_4_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	JMP        begin3_4_true
 
 resume3_4_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -1190,10 +1403,19 @@ begin3_4_true:
 	LEAQ  (DI)(SI*1), R8
 	LEAQ  (R8)(SI*1), SI
 	MOVQ  bstep+32(FP), R9
+	MOVQ  ahead+48(FP), R10
 	TESTQ AX, AX
 	JZ    done3_4_true
 
 loop3_4_true:
+	PREFETCHT1   (BX)(R10*1)
+	PREFETCHT1   64(BX)(R10*1)
+	PREFETCHT1   (DI)(R10*1)
+	PREFETCHT1   64(DI)(R10*1)
+	PREFETCHT1   (R8)(R10*1)
+	PREFETCHT1   64(R8)(R10*1)
+	PREFETCHT1   (SI)(R10*1)
+	PREFETCHT1   64(SI)(R10*1)
 	VBROADCASTSS (DX), Z24
 	VBROADCASTSS (DX)(CX*1), Z25
 	VBROADCASTSS (DX)(CX*2), Z26
@@ -1238,7 +1460,7 @@ loop3_4_true:
 	JNZ          loop3_4_true
 
 done3_4_true:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias3_4_true
 	VMOVUPS (AX), Z24
@@ -1275,8 +1497,8 @@ done3_4_true:
 	VADDPS  Z24, Z23, Z23
 
 nobias3_4_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -1306,31 +1528,46 @@ nobias3_4_true:
 	VZEROUPPER
 	RET
 
-// func tile4x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile4x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume4_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    begin4_1_false
+// func tile4x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile4x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x04, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume4_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	JMP        begin4_1_false
 
 resume4_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -1349,6 +1586,7 @@ begin4_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done4_1_false
 
@@ -1373,7 +1611,7 @@ loop4_1_false:
 	JNZ          loop4_1_false
 
 done4_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias4_1_false
 	VMOVUPS.Z (AX), K1, Z8
@@ -1388,8 +1626,8 @@ done4_1_false:
 	VADDPS    Z8, Z7, Z7
 
 nobias4_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -1404,33 +1642,56 @@ nobias4_1_false:
 	VZEROUPPER
 	RET
 
-// func tile4x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile4x2AVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume4_2_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	JMP    begin4_2_false
+// func tile4x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile4x2AVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x04, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume4_2_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	JMP        begin4_2_false
 
 resume4_2_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -1459,6 +1720,7 @@ begin4_2_false:
 	MOVQ  bpanel+40(FP), SI
 	LEAQ  (BX)(SI*1), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done4_2_false
 
@@ -1494,7 +1756,7 @@ loop4_2_false:
 	JNZ          loop4_2_false
 
 done4_2_false:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias4_2_false
 	VMOVUPS (AX), Z16
@@ -1519,8 +1781,8 @@ done4_2_false:
 	VADDPS  Z16, Z15, Z15
 
 nobias4_2_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -1543,31 +1805,46 @@ nobias4_2_false:
 	VZEROUPPER
 	RET
 
-// func tile4x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile4x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume4_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    begin4_1_true
+// func tile4x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile4x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x04, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume4_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	JMP        begin4_1_true
 
 resume4_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -1588,10 +1865,13 @@ begin4_1_true:
 	ADDQ  CX, BX
 	MOVQ  b+24(FP), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done4_1_true
 
 loop4_1_true:
+	PREFETCHT1   (SI)(R8*1)
+	PREFETCHT1   64(SI)(R8*1)
 	VMOVUPS      (SI), Z8
 	VMOVUPS      64(SI), Z9
 	VBROADCASTSS (DX), Z10
@@ -1613,7 +1893,7 @@ loop4_1_true:
 	JNZ          loop4_1_true
 
 done4_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias4_1_true
 	VMOVUPS.Z (AX), K1, Z8
@@ -1628,8 +1908,8 @@ done4_1_true:
 	VADDPS    Z8, Z7, Z7
 
 nobias4_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -1644,33 +1924,56 @@ nobias4_1_true:
 	VZEROUPPER
 	RET
 
-// func tile4x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile4x2ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume4_2_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	JMP    begin4_2_true
+// func tile4x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile4x2ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x04, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume4_2_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	JMP        begin4_2_true
 
 resume4_2_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -1701,10 +2004,15 @@ begin4_2_true:
 	MOVQ  bpanel+40(FP), DI
 	LEAQ  (SI)(DI*1), DI
 	MOVQ  bstep+32(FP), R8
+	MOVQ  ahead+48(FP), R9
 	TESTQ AX, AX
 	JZ    done4_2_true
 
 loop4_2_true:
+	PREFETCHT1   (SI)(R9*1)
+	PREFETCHT1   64(SI)(R9*1)
+	PREFETCHT1   (DI)(R9*1)
+	PREFETCHT1   64(DI)(R9*1)
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      (DI), Z18
@@ -1737,7 +2045,7 @@ loop4_2_true:
 	JNZ          loop4_2_true
 
 done4_2_true:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias4_2_true
 	VMOVUPS (AX), Z16
@@ -1762,8 +2070,8 @@ done4_2_true:
 	VADDPS  Z16, Z15, Z15
 
 nobias4_2_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -1786,33 +2094,51 @@ nobias4_2_true:
 	VZEROUPPER
 	RET
 
-// func tile5x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile5x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume5_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	JMP    begin5_1_false
+// func tile5x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile5x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x05, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume5_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	JMP        begin5_1_false
 
 resume5_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -1834,6 +2160,7 @@ begin5_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done5_1_false
 
@@ -1861,7 +2188,7 @@ loop5_1_false:
 	JNZ          loop5_1_false
 
 done5_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias5_1_false
 	VMOVUPS.Z (AX), K1, Z10
@@ -1878,8 +2205,8 @@ done5_1_false:
 	VADDPS    Z10, Z9, Z9
 
 nobias5_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -1897,37 +2224,65 @@ nobias5_1_false:
 	VZEROUPPER
 	RET
 
-// func tile5x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile5x2AVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume5_2_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	JMP    begin5_2_false
+// func tile5x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile5x2AVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x05, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume5_2_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	JMP        begin5_2_false
 
 resume5_2_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -1961,6 +2316,7 @@ begin5_2_false:
 	MOVQ  bpanel+40(FP), SI
 	LEAQ  (BX)(SI*1), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done5_2_false
 
@@ -2001,7 +2357,7 @@ loop5_2_false:
 	JNZ          loop5_2_false
 
 done5_2_false:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias5_2_false
 	VMOVUPS (AX), Z20
@@ -2030,8 +2386,8 @@ done5_2_false:
 	VADDPS  Z20, Z19, Z19
 
 nobias5_2_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -2059,33 +2415,51 @@ nobias5_2_false:
 	VZEROUPPER
 	RET
 
-// func tile5x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile5x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume5_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	JMP    begin5_1_true
+// func tile5x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile5x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x05, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume5_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	JMP        begin5_1_true
 
 resume5_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -2109,10 +2483,13 @@ begin5_1_true:
 	ADDQ  CX, BX
 	MOVQ  b+24(FP), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done5_1_true
 
 loop5_1_true:
+	PREFETCHT1   (SI)(R8*1)
+	PREFETCHT1   64(SI)(R8*1)
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VBROADCASTSS (DX), Z12
@@ -2137,7 +2514,7 @@ loop5_1_true:
 	JNZ          loop5_1_true
 
 done5_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias5_1_true
 	VMOVUPS.Z (AX), K1, Z10
@@ -2154,8 +2531,8 @@ done5_1_true:
 	VADDPS    Z10, Z9, Z9
 
 nobias5_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -2173,37 +2550,65 @@ nobias5_1_true:
 	VZEROUPPER
 	RET
 
-// func tile5x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile5x2ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume5_2_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	JMP    begin5_2_true
+// func tile5x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile5x2ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x05, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume5_2_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	JMP        begin5_2_true
 
 resume5_2_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -2239,10 +2644,15 @@ begin5_2_true:
 	MOVQ  bpanel+40(FP), DI
 	LEAQ  (SI)(DI*1), DI
 	MOVQ  bstep+32(FP), R8
+	MOVQ  ahead+48(FP), R9
 	TESTQ AX, AX
 	JZ    done5_2_true
 
 loop5_2_true:
+	PREFETCHT1   (SI)(R9*1)
+	PREFETCHT1   64(SI)(R9*1)
+	PREFETCHT1   (DI)(R9*1)
+	PREFETCHT1   64(DI)(R9*1)
 	VMOVUPS      (SI), Z20
 	VMOVUPS      64(SI), Z21
 	VMOVUPS      (DI), Z22
@@ -2280,7 +2690,7 @@ loop5_2_true:
 	JNZ          loop5_2_true
 
 done5_2_true:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias5_2_true
 	VMOVUPS (AX), Z20
@@ -2309,8 +2719,8 @@ done5_2_true:
 	VADDPS  Z20, Z19, Z19
 
 nobias5_2_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -2338,35 +2748,56 @@ nobias5_2_true:
 	VZEROUPPER
 	RET
 
-// func tile6x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile6x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume6_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	JMP    begin6_1_false
+// func tile6x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile6x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x06, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume6_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	JMP        begin6_1_false
 
 resume6_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -2391,6 +2822,7 @@ begin6_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done6_1_false
 
@@ -2421,7 +2853,7 @@ loop6_1_false:
 	JNZ          loop6_1_false
 
 done6_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias6_1_false
 	VMOVUPS.Z (AX), K1, Z12
@@ -2440,8 +2872,8 @@ done6_1_false:
 	VADDPS    Z12, Z11, Z11
 
 nobias6_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -2462,41 +2894,74 @@ nobias6_1_false:
 	VZEROUPPER
 	RET
 
-// func tile6x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile6x2AVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume6_2_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	JMP    begin6_2_false
+// func tile6x2AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile6x2AVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x06, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume6_2_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	JMP        begin6_2_false
 
 resume6_2_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -2535,6 +3000,7 @@ begin6_2_false:
 	MOVQ  bpanel+40(FP), SI
 	LEAQ  (BX)(SI*1), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done6_2_false
 
@@ -2580,7 +3046,7 @@ loop6_2_false:
 	JNZ          loop6_2_false
 
 done6_2_false:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias6_2_false
 	VMOVUPS (AX), Z24
@@ -2613,8 +3079,8 @@ done6_2_false:
 	VADDPS  Z24, Z23, Z23
 
 nobias6_2_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -2647,35 +3113,56 @@ nobias6_2_false:
 	VZEROUPPER
 	RET
 
-// func tile6x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile6x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume6_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	JMP    begin6_1_true
+// func tile6x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile6x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x06, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume6_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	JMP        begin6_1_true
 
 resume6_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -2702,10 +3189,13 @@ begin6_1_true:
 	ADDQ  CX, BX
 	MOVQ  b+24(FP), SI
 	MOVQ  bstep+32(FP), DI
+	MOVQ  ahead+48(FP), R8
 	TESTQ AX, AX
 	JZ    done6_1_true
 
 loop6_1_true:
+	PREFETCHT1   (SI)(R8*1)
+	PREFETCHT1   64(SI)(R8*1)
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VBROADCASTSS (DX), Z14
@@ -2733,7 +3223,7 @@ loop6_1_true:
 	JNZ          loop6_1_true
 
 done6_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias6_1_true
 	VMOVUPS.Z (AX), K1, Z12
@@ -2752,8 +3242,8 @@ done6_1_true:
 	VADDPS    Z12, Z11, Z11
 
 nobias6_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -2774,41 +3264,74 @@ nobias6_1_true:
 	VZEROUPPER
 	RET
 
-// func tile6x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F
-TEXT ·tile6x2ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume6_2_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	JMP    begin6_2_true
+// func tile6x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile6x2ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x06, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume6_2_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	JMP        begin6_2_true
 
 resume6_2_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -2849,10 +3372,15 @@ begin6_2_true:
 	MOVQ  bpanel+40(FP), DI
 	LEAQ  (SI)(DI*1), DI
 	MOVQ  bstep+32(FP), R8
+	MOVQ  ahead+48(FP), R9
 	TESTQ AX, AX
 	JZ    done6_2_true
 
 loop6_2_true:
+	PREFETCHT1   (SI)(R9*1)
+	PREFETCHT1   64(SI)(R9*1)
+	PREFETCHT1   (DI)(R9*1)
+	PREFETCHT1   64(DI)(R9*1)
 	VMOVUPS      (SI), Z24
 	VMOVUPS      64(SI), Z25
 	VMOVUPS      (DI), Z26
@@ -2895,7 +3423,7 @@ loop6_2_true:
 	JNZ          loop6_2_true
 
 done6_2_true:
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      nobias6_2_true
 	VMOVUPS (AX), Z24
@@ -2928,8 +3456,8 @@ done6_2_true:
 	VADDPS  Z24, Z23, Z23
 
 nobias6_2_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
@@ -2962,37 +3490,61 @@ nobias6_2_true:
 	VZEROUPPER
 	RET
 
-// func tile7x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile7x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume7_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	JMP    begin7_1_false
+// func tile7x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile7x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x07, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume7_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	JMP        begin7_1_false
 
 resume7_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -3020,6 +3572,7 @@ begin7_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done7_1_false
 
@@ -3053,7 +3606,7 @@ loop7_1_false:
 	JNZ          loop7_1_false
 
 done7_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias7_1_false
 	VMOVUPS.Z (AX), K1, Z14
@@ -3074,8 +3627,8 @@ done7_1_false:
 	VADDPS    Z14, Z13, Z13
 
 nobias7_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -3099,37 +3652,61 @@ nobias7_1_false:
 	VZEROUPPER
 	RET
 
-// func tile7x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile7x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume7_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	JMP    begin7_1_true
+// func tile7x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile7x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x07, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume7_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	JMP        begin7_1_true
 
 resume7_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -3161,10 +3738,13 @@ begin7_1_true:
 	ADDQ  CX, SI
 	MOVQ  b+24(FP), DI
 	MOVQ  bstep+32(FP), R8
+	MOVQ  ahead+48(FP), R9
 	TESTQ AX, AX
 	JZ    done7_1_true
 
 loop7_1_true:
+	PREFETCHT1   (DI)(R9*1)
+	PREFETCHT1   64(DI)(R9*1)
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
 	VBROADCASTSS (DX), Z16
@@ -3196,7 +3776,7 @@ loop7_1_true:
 	JNZ          loop7_1_true
 
 done7_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias7_1_true
 	VMOVUPS.Z (AX), K1, Z14
@@ -3217,8 +3797,8 @@ done7_1_true:
 	VADDPS    Z14, Z13, Z13
 
 nobias7_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -3242,39 +3822,66 @@ nobias7_1_true:
 	VZEROUPPER
 	RET
 
-// func tile8x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile8x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume8_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	JMP    begin8_1_false
+// func tile8x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile8x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x08, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume8_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	JMP        begin8_1_false
 
 resume8_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -3305,6 +3912,7 @@ begin8_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done8_1_false
 
@@ -3341,7 +3949,7 @@ loop8_1_false:
 	JNZ          loop8_1_false
 
 done8_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias8_1_false
 	VMOVUPS.Z (AX), K1, Z16
@@ -3364,8 +3972,8 @@ done8_1_false:
 	VADDPS    Z16, Z15, Z15
 
 nobias8_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -3392,39 +4000,66 @@ nobias8_1_false:
 	VZEROUPPER
 	RET
 
-// func tile8x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile8x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume8_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	JMP    begin8_1_true
+// func tile8x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile8x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x08, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume8_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	JMP        begin8_1_true
 
 resume8_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -3459,10 +4094,13 @@ begin8_1_true:
 	ADDQ  CX, SI
 	MOVQ  b+24(FP), DI
 	MOVQ  bstep+32(FP), R8
+	MOVQ  ahead+48(FP), R9
 	TESTQ AX, AX
 	JZ    done8_1_true
 
 loop8_1_true:
+	PREFETCHT1   (DI)(R9*1)
+	PREFETCHT1   64(DI)(R9*1)
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VBROADCASTSS (DX), Z18
@@ -3497,7 +4135,7 @@ loop8_1_true:
 	JNZ          loop8_1_true
 
 done8_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias8_1_true
 	VMOVUPS.Z (AX), K1, Z16
@@ -3520,8 +4158,8 @@ done8_1_true:
 	VADDPS    Z16, Z15, Z15
 
 nobias8_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -3548,41 +4186,71 @@ nobias8_1_true:
 	VZEROUPPER
 	RET
 
-// func tile9x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile9x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume9_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	JMP    begin9_1_false
+// func tile9x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile9x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x09, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume9_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	JMP        begin9_1_false
 
 resume9_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -3616,6 +4284,7 @@ begin9_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done9_1_false
 
@@ -3655,7 +4324,7 @@ loop9_1_false:
 	JNZ          loop9_1_false
 
 done9_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias9_1_false
 	VMOVUPS.Z (AX), K1, Z18
@@ -3680,8 +4349,8 @@ done9_1_false:
 	VADDPS    Z18, Z17, Z17
 
 nobias9_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -3711,41 +4380,71 @@ nobias9_1_false:
 	VZEROUPPER
 	RET
 
-// func tile9x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile9x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume9_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	JMP    begin9_1_true
+// func tile9x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile9x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x09, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume9_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	JMP        begin9_1_true
 
 resume9_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -3783,10 +4482,13 @@ begin9_1_true:
 	ADDQ  CX, SI
 	MOVQ  b+24(FP), DI
 	MOVQ  bstep+32(FP), R8
+	MOVQ  ahead+48(FP), R9
 	TESTQ AX, AX
 	JZ    done9_1_true
 
 loop9_1_true:
+	PREFETCHT1   (DI)(R9*1)
+	PREFETCHT1   64(DI)(R9*1)
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
 	VBROADCASTSS (DX), Z20
@@ -3824,7 +4526,7 @@ loop9_1_true:
 	JNZ          loop9_1_true
 
 done9_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias9_1_true
 	VMOVUPS.Z (AX), K1, Z18
@@ -3849,8 +4551,8 @@ done9_1_true:
 	VADDPS    Z18, Z17, Z17
 
 nobias9_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -3880,43 +4582,76 @@ nobias9_1_true:
 	VZEROUPPER
 	RET
 
-// func tile10x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile10x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume10_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	JMP    begin10_1_false
+// func tile10x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile10x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x0a, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume10_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	JMP        begin10_1_false
 
 resume10_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -3953,6 +4688,7 @@ begin10_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done10_1_false
 
@@ -3995,7 +4731,7 @@ loop10_1_false:
 	JNZ          loop10_1_false
 
 done10_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias10_1_false
 	VMOVUPS.Z (AX), K1, Z20
@@ -4022,8 +4758,8 @@ done10_1_false:
 	VADDPS    Z20, Z19, Z19
 
 nobias10_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -4056,43 +4792,76 @@ nobias10_1_false:
 	VZEROUPPER
 	RET
 
-// func tile10x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile10x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume10_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	JMP    begin10_1_true
+// func tile10x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile10x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x0a, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume10_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	JMP        begin10_1_true
 
 resume10_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -4135,10 +4904,13 @@ begin10_1_true:
 	ADDQ  CX, DI
 	MOVQ  b+24(FP), R8
 	MOVQ  bstep+32(FP), R9
+	MOVQ  ahead+48(FP), R10
 	TESTQ AX, AX
 	JZ    done10_1_true
 
 loop10_1_true:
+	PREFETCHT1   (R8)(R10*1)
+	PREFETCHT1   64(R8)(R10*1)
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VBROADCASTSS (DX), Z22
@@ -4180,7 +4952,7 @@ loop10_1_true:
 	JNZ          loop10_1_true
 
 done10_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias10_1_true
 	VMOVUPS.Z (AX), K1, Z20
@@ -4207,8 +4979,8 @@ done10_1_true:
 	VADDPS    Z20, Z19, Z19
 
 nobias10_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -4241,45 +5013,81 @@ nobias10_1_true:
 	VZEROUPPER
 	RET
 
-// func tile11x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile11x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume11_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	JMP    begin11_1_false
+// func tile11x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile11x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x0b, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume11_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	JMP        begin11_1_false
 
 resume11_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -4319,6 +5127,7 @@ begin11_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done11_1_false
 
@@ -4364,7 +5173,7 @@ loop11_1_false:
 	JNZ          loop11_1_false
 
 done11_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias11_1_false
 	VMOVUPS.Z (AX), K1, Z22
@@ -4393,8 +5202,8 @@ done11_1_false:
 	VADDPS    Z22, Z21, Z21
 
 nobias11_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -4430,45 +5239,81 @@ nobias11_1_false:
 	VZEROUPPER
 	RET
 
-// func tile11x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile11x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume11_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	JMP    begin11_1_true
+// func tile11x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile11x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x0b, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume11_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	JMP        begin11_1_true
 
 resume11_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -4514,10 +5359,13 @@ begin11_1_true:
 	ADDQ  CX, DI
 	MOVQ  b+24(FP), R8
 	MOVQ  bstep+32(FP), R9
+	MOVQ  ahead+48(FP), R10
 	TESTQ AX, AX
 	JZ    done11_1_true
 
 loop11_1_true:
+	PREFETCHT1   (R8)(R10*1)
+	PREFETCHT1   64(R8)(R10*1)
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Z23
 	VBROADCASTSS (DX), Z24
@@ -4562,7 +5410,7 @@ loop11_1_true:
 	JNZ          loop11_1_true
 
 done11_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias11_1_true
 	VMOVUPS.Z (AX), K1, Z22
@@ -4591,8 +5439,8 @@ done11_1_true:
 	VADDPS    Z22, Z21, Z21
 
 nobias11_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -4628,47 +5476,86 @@ nobias11_1_true:
 	VZEROUPPER
 	RET
 
-// func tile12x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile12x1AVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume12_1_false
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	JMP    begin12_1_false
+// func tile12x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile12x1AVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x0c, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume12_1_false
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	JMP        begin12_1_false
 
 resume12_1_false:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -4711,6 +5598,7 @@ begin12_1_false:
 	MOVQ  a+8(FP), DX
 	MOVQ  b+24(FP), BX
 	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
 	TESTQ AX, AX
 	JZ    done12_1_false
 
@@ -4759,7 +5647,7 @@ loop12_1_false:
 	JNZ          loop12_1_false
 
 done12_1_false:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias12_1_false
 	VMOVUPS.Z (AX), K1, Z24
@@ -4790,8 +5678,8 @@ done12_1_false:
 	VADDPS    Z24, Z23, Z23
 
 nobias12_1_false:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -4830,47 +5718,86 @@ nobias12_1_false:
 	VZEROUPPER
 	RET
 
-// func tile12x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, c *float32, cstep int, cols int, load int, bias *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tile12x1ByRowAVX512(SB), NOSPLIT, $0-88
-	MOVQ   cols+64(FP), AX
-	MOVQ   $-1, CX
-	BZHIQ  AX, CX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   load+72(FP), AX
-	TESTQ  AX, AX
-	JNZ    resume12_1_true
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	JMP    begin12_1_true
+// func tile12x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile12x1ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       cols+72(FP), AX
+	MOVQ       $-1, CX
+	BZHIQ      AX, CX, CX
+	KMOVW      CX, K1
+	SHRQ       $0x10, CX
+	KMOVW      CX, K2
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x0c, CX, DX
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume12_1_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	JMP        begin12_1_true
 
 resume12_1_true:
-	MOVQ      c+48(FP), AX
-	MOVQ      cstep+56(FP), CX
+	MOVQ      c+56(FP), AX
+	MOVQ      cstep+64(FP), CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 	ADDQ      CX, AX
@@ -4919,10 +5846,13 @@ begin12_1_true:
 	ADDQ  CX, DI
 	MOVQ  b+24(FP), R8
 	MOVQ  bstep+32(FP), R9
+	MOVQ  ahead+48(FP), R10
 	TESTQ AX, AX
 	JZ    done12_1_true
 
 loop12_1_true:
+	PREFETCHT1   (R8)(R10*1)
+	PREFETCHT1   64(R8)(R10*1)
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VBROADCASTSS (DX), Z26
@@ -4970,7 +5900,7 @@ loop12_1_true:
 	JNZ          loop12_1_true
 
 done12_1_true:
-	MOVQ      bias+80(FP), AX
+	MOVQ      bias+88(FP), AX
 	TESTQ     AX, AX
 	JZ        nobias12_1_true
 	VMOVUPS.Z (AX), K1, Z24
@@ -5001,8 +5931,8 @@ done12_1_true:
 	VADDPS    Z24, Z23, Z23
 
 nobias12_1_true:
-	MOVQ    c+48(FP), AX
-	MOVQ    cstep+56(FP), CX
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -5041,85 +5971,102 @@ nobias12_1_true:
 	VZEROUPPER
 	RET
 
-// func transposeAVX512(dst *float32, dstep int, src *float32, sstep int, rows int, blocks int)
-// Requires: AVX, AVX512F, BMI2, CMOV
-TEXT ·transposeAVX512(SB), NOSPLIT, $0-48
+// func transposeAVX512(dst *float32, dstep int, src *float32, sstep int, rows int, blocks int, ahead int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·transposeAVX512(SB), NOSPLIT, $0-56
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstep+8(FP), CX
 	MOVQ  src+16(FP), DX
 	MOVQ  sstep+24(FP), BX
 	MOVQ  rows+32(FP), SI
 	MOVQ  blocks+40(FP), DI
-	MOVQ  $-1, R8
-	BZHIQ SI, R8, R8
-	KMOVW R8, K1
+	MOVQ  ahead+48(FP), R8
+	MOVQ  $-1, R9
+	BZHIQ SI, R9, R9
+	KMOVW R9, K1
 	TESTQ DI, DI
 	JZ    transposed
 
 block:
-	MOVQ       DX, R8
-	MOVQ       SI, R9
-	VMOVUPS    (R8), Z0
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x01
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z1
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x02
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z2
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x03
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z3
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x04
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z4
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x05
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z5
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x06
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z6
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x07
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z7
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x08
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z8
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x09
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z9
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x0a
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z10
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x0b
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z11
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x0c
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z12
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x0d
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z13
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x0e
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z14
-	LEAQ       (R8)(BX*1), R10
-	CMPQ       R9, $0x0f
-	CMOVQGT    R10, R8
-	VMOVUPS    (R8), Z15
+	MOVQ       DX, R9
+	MOVQ       SI, R10
+	VMOVUPS    (R9), Z0
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x01
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z1
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x02
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z2
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x03
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z3
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x04
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z4
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x05
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z5
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x06
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z6
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x07
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z7
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x08
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z8
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x09
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z9
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x0a
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z10
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x0b
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z11
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x0c
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z12
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x0d
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z13
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x0e
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z14
+	PREFETCHT1 (R9)(R8*1)
+	LEAQ       (R9)(BX*1), R11
+	CMPQ       R10, $0x0f
+	CMOVQGT    R11, R9
+	VMOVUPS    (R9), Z15
+	PREFETCHT1 (R9)(R8*1)
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z17
 	VUNPCKLPS  Z3, Z2, Z18
@@ -5224,43 +6171,47 @@ transposed:
 	VZEROUPPER
 	RET
 
-// func copyColumnsAVX512(dst *float32, dstep int, src *float32, sstep int, cols int, k int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·copyColumnsAVX512(SB), NOSPLIT, $0-48
+// func copyColumnsAVX512(dst *float32, dstep int, src *float32, sstep int, cols int, k int, ahead int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·copyColumnsAVX512(SB), NOSPLIT, $0-56
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstep+8(FP), CX
 	MOVQ  src+16(FP), DX
 	MOVQ  sstep+24(FP), BX
 	MOVQ  k+40(FP), SI
 	MOVQ  cols+32(FP), DI
-	MOVQ  $-1, R8
-	BZHIQ DI, R8, R8
-	KMOVW R8, K1
-	SHRQ  $0x10, R8
-	KMOVW R8, K2
+	MOVQ  ahead+48(FP), R8
+	MOVQ  $-1, R9
+	BZHIQ DI, R9, R9
+	KMOVW R9, K1
+	SHRQ  $0x10, R9
+	KMOVW R9, K2
 	TESTQ SI, SI
 	JZ    copied
 	CMPQ  DI, $+16
 	JG    both
 
 one:
-	VMOVUPS.Z (DX), K1, Z0
-	VMOVUPS   Z0, K1, (AX)
-	ADDQ      BX, DX
-	ADDQ      CX, AX
-	DECQ      SI
-	JNZ       one
-	JMP       copied
+	PREFETCHT1 (DX)(R8*1)
+	VMOVUPS.Z  (DX), K1, Z0
+	VMOVUPS    Z0, K1, (AX)
+	ADDQ       BX, DX
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        one
+	JMP        copied
 
 both:
-	VMOVUPS.Z (DX), K1, Z0
-	VMOVUPS   Z0, K1, (AX)
-	VMOVUPS.Z 64(DX), K2, Z0
-	VMOVUPS   Z0, K2, 64(AX)
-	ADDQ      BX, DX
-	ADDQ      CX, AX
-	DECQ      SI
-	JNZ       both
+	PREFETCHT1 (DX)(R8*1)
+	VMOVUPS.Z  (DX), K1, Z0
+	VMOVUPS    Z0, K1, (AX)
+	PREFETCHT1 64(DX)(R8*1)
+	VMOVUPS.Z  64(DX), K2, Z0
+	VMOVUPS    Z0, K2, 64(AX)
+	ADDQ       BX, DX
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        both
 
 copied:
 	VZEROUPPER

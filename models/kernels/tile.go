@@ -10,6 +10,7 @@ type tileArgs struct {
 	b      []float32
 	bstep  int // from one p to the next
 	bpanel int // from one panel to the next
+	ahead  int // how far ahead of b to ask for what is read later
 	c      []float32
 	cstep  int // from one row to the next
 	cols   int // valid columns when there is one panel

@@ -4,7 +4,7 @@ import "unsafe"
 
 // tileFunc is a tile kernel; see tileArgs for what its arguments mean. Steps
 // are in bytes here.
-type tileFunc func(k int, a *float32, astep int, b *float32, bstep, bpanel int, c *float32, cstep, cols, load int, bias *float32)
+type tileFunc func(k int, a *float32, astep int, b *float32, bstep, bpanel, ahead int, c *float32, cstep, cols, load int, bias *float32)
 
 // A tileSet holds a path's kernels by rows: for A packed or by row, and for
 // one panel or for as many as shape.wide says.
@@ -34,12 +34,13 @@ func (t *tileArgs) run() {
 	default:
 		f = set.wide[t.rows]
 	}
-	f(t.k, unsafe.SliceData(t.a), 4*t.astep, unsafe.SliceData(t.b), 4*t.bstep, 4*t.bpanel,
+	f(t.k, unsafe.SliceData(t.a), 4*t.astep, unsafe.SliceData(t.b), 4*t.bstep, 4*t.bpanel, 4*t.ahead,
 		unsafe.SliceData(t.c), 4*t.cstep, t.cols, t.load, unsafe.SliceData(t.bias))
 }
 
-// transposeRows sets dst[p*dstep+i] = src[i*sstep+p] for i < rows, p < k.
-func transposeRows(dst []float32, dstep int, src []float32, sstep, rows, k int) {
+// transposeRows sets dst[p*dstep+i] = src[i*sstep+p] for i < rows, p < k, and
+// asks for what lies so many elements ahead of what it reads.
+func transposeRows(dst []float32, dstep int, src []float32, sstep, rows, k, ahead int) {
 	lanes := 16
 	if active == pathAVX2 {
 		lanes = 8
@@ -55,9 +56,9 @@ func transposeRows(dst []float32, dstep int, src []float32, sstep, rows, k int) 
 		switch {
 		case blocks == 0:
 		case active == pathAVX512:
-			transposeAVX512(&dst[i], 4*dstep, &src[i*sstep], 4*sstep, n, blocks)
+			transposeAVX512(&dst[i], 4*dstep, &src[i*sstep], 4*sstep, n, blocks, 4*ahead)
 		case active == pathAVX2:
-			transposeAVX2(&dst[i], 4*dstep, &src[i*sstep], 4*sstep, n, blocks)
+			transposeAVX2(&dst[i], 4*dstep, &src[i*sstep], 4*sstep, n, blocks, 4*ahead)
 		default:
 			done = 0
 		}
@@ -68,14 +69,14 @@ func transposeRows(dst []float32, dstep int, src []float32, sstep, rows, k int) 
 }
 
 // copyRows sets dst[p*dstep+i] = src[p*sstep+i] for i < cols, p < k; cols is
-// at most PanelWidth.
-func copyRows(dst []float32, dstep int, src []float32, sstep, cols, k int) {
+// at most PanelWidth. It asks for what lies so many elements ahead.
+func copyRows(dst []float32, dstep int, src []float32, sstep, cols, k, ahead int) {
 	done := 0
 	switch active {
 	case pathAVX512:
 		done = k
 		if k > 0 {
-			copyColumnsAVX512(&dst[0], 4*dstep, &src[0], 4*sstep, cols, k)
+			copyColumnsAVX512(&dst[0], 4*dstep, &src[0], 4*sstep, cols, k, 4*ahead)
 		}
 	case pathAVX2:
 		// Rows are written 8 or 16 wide: leave the last ones to plain Go.
@@ -84,7 +85,7 @@ func copyRows(dst []float32, dstep int, src []float32, sstep, cols, k int) {
 			done = max(0, k-8)
 		}
 		if done > 0 {
-			copyColumnsAVX2(&dst[0], 4*dstep, &src[0], 4*sstep, cols, done)
+			copyColumnsAVX2(&dst[0], 4*dstep, &src[0], 4*sstep, cols, done, 4*ahead)
 		}
 	}
 	if done < k {

@@ -4,11 +4,11 @@ package kernels
 
 func (t *tileArgs) run() { t.runGeneric() }
 
-func transposeRows(dst []float32, dstep int, src []float32, sstep, rows, k int) {
+func transposeRows(dst []float32, dstep int, src []float32, sstep, rows, k, _ int) {
 	transposeGeneric(dst, dstep, src, sstep, rows, k)
 }
 
-func copyRows(dst []float32, dstep int, src []float32, sstep, cols, k int) {
+func copyRows(dst []float32, dstep int, src []float32, sstep, cols, k, _ int) {
 	copyRowsGeneric(dst, dstep, src, sstep, cols, k)
 }
 

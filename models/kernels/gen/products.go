@@ -50,12 +50,13 @@ type tile struct {
 func (t *tile) write() {
 	order := map[bool]string{true: "ByRow", false: ""}[t.byRow]
 	t.function(fmt.Sprintf("tile%dx%d%s", t.rows, t.panels, order),
-		"k int, a *float32, astep int, b *float32, bstep, bpanel int, c *float32, cstep, cols, load int, bias *float32",
+		"k int, a *float32, astep int, b *float32, bstep, bpanel, ahead int, c *float32, cstep, cols, load int, bias *float32",
 		fmt.Sprintf("multiplies %d rows by %d panel(s); see tileFunc.", t.rows, t.panels))
 	for range t.rows {
 		t.acc = append(t.acc, t.regs(2*t.panels))
 	}
 	t.makeMasks()
+	t.prefetchC()
 	t.start()
 	t.multiply()
 	t.addBias()
@@ -85,6 +86,21 @@ func masks512(cols reg.Register) []reg.Register {
 	SHRQ(U8(16), bits)
 	KMOVW(bits.As32(), high)
 	return []reg.Register{low, high}
+}
+
+// prefetchC asks for the C of the tile below, which usually comes next.
+func (t *tile) prefetchC() {
+	c, step, down := pointer("c"), pointer("cstep"), GP64()
+	IMUL3Q(Imm(uint64(t.rows)), step, down)
+	ADDQ(down, c)
+	for i := range t.rows {
+		for at := 0; at < t.vectors()*t.bytes(); at += 64 {
+			PREFETCHT0(Mem{Base: c, Disp: at})
+		}
+		if i < t.rows-1 {
+			ADDQ(step, c)
+		}
+	}
 }
 
 // start sets the chains to zero or to what C holds.
@@ -187,9 +203,13 @@ func maskAVX2() []reg.Register {
 func (t *tile) multiply() {
 	id := fmt.Sprintf("%d_%d_%v", t.rows, t.panels, t.byRow)
 	k, a, b, bstep := pointer("k"), t.addressA(), t.addressB(), pointer("bstep")
+	ahead := pointer("ahead")
 	TESTQ(k, k)
 	JZ(LabelRef("done" + id))
 	Label("loop" + id)
+	if t.byRow { // B may be streaming in from memory: see product.panelsAt
+		b.prefetch(ahead)
+	}
 	// Of A's elements and B's vectors, keep the fewer and stream the others.
 	if t.rows < t.vectors() {
 		av := t.regs(t.rows)
@@ -285,6 +305,15 @@ func (o operandB) at(offset int) Mem {
 	return Mem{Base: o.bases[offset/o.panel], Disp: offset % o.panel}
 }
 
+// prefetch asks for what B holds so many bytes ahead.
+func (o operandB) prefetch(ahead reg.GPVirtual) {
+	for _, base := range o.bases {
+		for at := 0; at < o.panel; at += 64 {
+			PREFETCHT1(Mem{Base: base, Index: ahead, Scale: 1, Disp: at})
+		}
+	}
+}
+
 func (o operandB) advance(step reg.GPVirtual) {
 	for _, base := range o.bases {
 		ADDQ(step, base)
@@ -324,13 +353,14 @@ func (t *tile) addBias() {
 
 // transpose writes the kernel that turns rows into columns while packing.
 func transpose(s *isa) {
-	s.function("transpose", "dst *float32, dstep int, src *float32, sstep, rows, blocks int",
+	s.function("transpose", "dst *float32, dstep int, src *float32, sstep, rows, blocks, ahead int",
 		fmt.Sprintf("turns %d·blocks columns of src into rows of dst:", s.lanes),
-		"dst[p*dstep+i] = src[i*sstep+p] for i < rows, steps being in bytes.",
+		"dst[p*dstep+i] = src[i*sstep+p] for i < rows; steps are in bytes, and so is",
+		"how far ahead of what it reads it asks for what is read next.",
 		map[bool]string{true: "There are at most 16 rows.", false: "There are at most 8 rows; each row of dst is written 8 wide."}[s.avx512()])
 	dst, dstep := pointer("dst"), pointer("dstep")
 	src, sstep := pointer("src"), pointer("sstep")
-	rows, blocks := pointer("rows"), pointer("blocks")
+	rows, blocks, ahead := pointer("rows"), pointer("blocks"), pointer("ahead")
 	mask := reg.Register(nil)
 	if s.avx512() {
 		bits := GP64()
@@ -349,6 +379,7 @@ func transpose(s *isa) {
 	MOVQ(rows, left)
 	for i := range v {
 		VMOVUPS(Mem{Base: p}, v[i])
+		PREFETCHT1(Mem{Base: p, Index: ahead, Scale: 1})
 		if i < len(v)-1 {
 			// Past the last row, read it again: its lanes are not kept.
 			next := GP64()
@@ -431,12 +462,13 @@ func quads(v []reg.VecVirtual, alloc func() reg.VecVirtual) []reg.VecVirtual {
 
 // copyColumns writes the kernel that packs columns lying side by side.
 func copyColumns(s *isa) {
-	s.function("copyColumns", "dst *float32, dstep int, src *float32, sstep, cols, k int",
-		"copies k rows of cols elements; steps are in bytes.",
+	s.function("copyColumns", "dst *float32, dstep int, src *float32, sstep, cols, k, ahead int",
+		"copies k rows of cols elements; steps are in bytes, and so is how far ahead",
+		"of what it reads it asks for what is read next.",
 		map[bool]string{true: "There are at most 32 columns.",
 			false: "There are at most 16 columns; rows of dst are written 8 or 16 wide."}[s.avx512()])
 	dst, dstep, src, sstep, k := pointer("dst"), pointer("dstep"), pointer("src"), pointer("sstep"), pointer("k")
-	cols := pointer("cols")
+	cols, ahead := pointer("cols"), pointer("ahead")
 	var masks []reg.Register
 	if s.avx512() {
 		masks = masks512(cols)
@@ -451,6 +483,7 @@ func copyColumns(s *isa) {
 		Label(label)
 		v := s.regs(wide + 1)
 		for j := range v {
+			PREFETCHT1(Mem{Base: src, Index: ahead, Scale: 1, Disp: j * s.bytes()})
 			from, to := Mem{Base: src, Disp: j * s.bytes()}, Mem{Base: dst, Disp: j * s.bytes()}
 			if s.avx512() {
 				VMOVUPS_Z(from, masks[j], v[j])
