@@ -38,6 +38,10 @@ type TrainOptions struct {
 // merges whole words.)
 const maxCounted = 16
 
+// maxWordsLimit keeps the places in all words, of at most 4*maxCounted+1 each, countable
+// in 32 bits.
+const maxWordsLimit = 1 << 25
+
 // TrainBPE learns a vocabulary from texts: starting with the 256 bytes, it merges the
 // pair of neighbouring tokens that occurs most often, again and again, until the
 // vocabulary is full or no pair occurs opts.MinCount times. This is the algorithm of
@@ -71,10 +75,16 @@ func (o *TrainOptions) ensureDefaults() error {
 		o.MinCount = 2
 	}
 	if o.MaxWords == 0 {
-		o.MaxWords = 4 << 20
+		o.MaxWords = 2_000_000
 	}
 	if o.MinCount < 0 || o.MaxWords < 0 || o.MaxTokenRunes < 0 {
 		return errors.New("MinCount, MaxWords and MaxTokenRunes must not be negative")
+	}
+	if o.MaxWords > maxWordsLimit {
+		return fmt.Errorf("MaxWords is %d, more than %d", o.MaxWords, maxWordsLimit)
+	}
+	if o.VocabSize > maxTokens {
+		return fmt.Errorf("a vocabulary of %d is too large: %d tokens are the most", o.VocabSize, maxTokens)
 	}
 	if least := 256 + len(o.Specials); o.VocabSize < least {
 		return fmt.Errorf("a vocabulary of %d is too small for the 256 bytes and %d special tokens", o.VocabSize, len(o.Specials))
