@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -89,5 +90,27 @@ func BenchmarkStream(b *testing.B) {
 			s.Push(id)
 		}
 		s.Flush()
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	dir := b.TempDir()
+	if err := gpt2().Save(dir); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := Load(os.DirFS(dir)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkTrain(b *testing.B) {
+	text := benchText()
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if _, err := TrainBPE(strings.SplitSeq(text, "\n"), TrainOptions{VocabSize: 4096}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

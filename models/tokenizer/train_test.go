@@ -72,7 +72,7 @@ func TestTrainIsBPE(t *testing.T) {
 	}
 	var words []word
 	for w, c := range countWords(slices.Values(texts), 1<<20) {
-		words = append(words, word{byteStrings(w), c})
+		words = append(words, word{byteStrings(w), *c})
 	}
 	rank := map[string]int{}
 	for id, b := range byteOrder {
@@ -150,20 +150,22 @@ func TestTrainEdges(t *testing.T) {
 		size  int
 		err   string
 	}{
-		"no text":       {nil, TrainOptions{VocabSize: 1000}, 256, ""},
-		"empty texts":   {[]string{"", ""}, TrainOptions{VocabSize: 1000}, 256, ""},
-		"only bytes":    {[]string{"ab ab"}, TrainOptions{VocabSize: 256}, 256, ""},
-		"specials":      {nil, TrainOptions{VocabSize: 300, Specials: []string{"<|a|>"}}, 257, ""},
-		"rare":          {[]string{"ab ab abc"}, TrainOptions{VocabSize: 300, MinCount: 3}, 257, ""},
-		"short tokens":  {[]string{"你好啊 你好啊 abc abc"}, TrainOptions{VocabSize: 300, MaxTokenRunes: 1}, 256 + 2*3, ""},
-		"long word":     {[]string{strings.Repeat("字", 100_000)}, TrainOptions{VocabSize: 262}, 262, ""},
-		"invalid UTF-8": {[]string{"\xff\xff\xff\xff"}, TrainOptions{VocabSize: 300}, 257, ""},
-		"many words":    {[]string{"ab ab ab", "cd", "ef", "gh", "ab"}, TrainOptions{VocabSize: 300, MaxWords: 2}, 258, ""},
-		"too small":     {nil, TrainOptions{VocabSize: 255}, 0, "too small"},
-		"twice":         {nil, TrainOptions{VocabSize: 300, Specials: []string{"<a>", "<a>"}}, 0, "twice"},
-		"short special": {nil, TrainOptions{VocabSize: 300, Specials: []string{"a"}}, 0, "two characters"},
-		"bad special":   {nil, TrainOptions{VocabSize: 300, Specials: []string{"a\xff"}}, 0, "UTF-8"},
-		"bad count":     {nil, TrainOptions{VocabSize: 300, MinCount: -1}, 0, "negative"},
+		"no text":        {nil, TrainOptions{VocabSize: 1000}, 256, ""},
+		"empty texts":    {[]string{"", ""}, TrainOptions{VocabSize: 1000}, 256, ""},
+		"only bytes":     {[]string{"ab ab"}, TrainOptions{VocabSize: 256}, 256, ""},
+		"specials":       {nil, TrainOptions{VocabSize: 300, Specials: []string{"<|a|>"}}, 257, ""},
+		"rare":           {[]string{"ab ab abc"}, TrainOptions{VocabSize: 300, MinCount: 3}, 257, ""},
+		"short tokens":   {[]string{"你好啊 你好啊 abc abc"}, TrainOptions{VocabSize: 300, MaxTokenRunes: 1}, 256 + 2*3, ""},
+		"long word":      {[]string{strings.Repeat("字", 100_000)}, TrainOptions{VocabSize: 262}, 262, ""},
+		"invalid UTF-8":  {[]string{"\xff\xff\xff\xff"}, TrainOptions{VocabSize: 300}, 257, ""},
+		"many words":     {[]string{"ab ab ab", "cd", "ef", "gh", "ab"}, TrainOptions{VocabSize: 300, MaxWords: 2}, 258, ""},
+		"too many words": {nil, TrainOptions{VocabSize: 300, MaxWords: 1 << 30}, 0, "MaxWords"},
+		"too large":      {nil, TrainOptions{VocabSize: 1 << 30}, 0, "too large"},
+		"too small":      {nil, TrainOptions{VocabSize: 255}, 0, "too small"},
+		"twice":          {nil, TrainOptions{VocabSize: 300, Specials: []string{"<a>", "<a>"}}, 0, "twice"},
+		"short special":  {nil, TrainOptions{VocabSize: 300, Specials: []string{"a"}}, 0, "two characters"},
+		"bad special":    {nil, TrainOptions{VocabSize: 300, Specials: []string{"a\xff"}}, 0, "UTF-8"},
+		"bad count":      {nil, TrainOptions{VocabSize: 300, MinCount: -1}, 0, "negative"},
 	} {
 		bpe, err := TrainBPE(slices.Values(c.texts), c.opts)
 		switch {
