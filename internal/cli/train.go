@@ -87,8 +87,9 @@ func (c *TrainCmd) Run(ctx context.Context, std *IO) error {
 	} else {
 		hook = finetune.NewProgress(std.Err)
 	}
-	defer c.announceStop(ctx, std)()
+	endWatch := announceStop(ctx, std)
 	result, err := finetune.Train(ctx, o, hook)
+	endWatch()
 	var stopped *finetune.Interrupted
 	switch {
 	case errors.As(err, &stopped):
@@ -106,11 +107,18 @@ func (c *TrainCmd) Run(ctx context.Context, std *IO) error {
 // announceStop says, when Ctrl-C comes, that saving may take a moment, and lets
 // a second Ctrl-C end the program at once: checkpoints are written atomically,
 // so that does no harm. The function it returns ends the watch.
-func (c *TrainCmd) announceStop(ctx context.Context, std *IO) func() bool {
-	return context.AfterFunc(ctx, func() {
+func announceStop(ctx context.Context, std *IO) (end func()) {
+	said := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(said)
 		fmt.Fprintln(std.Err, "\nstopping: finishing the step and saving; again to stop at once")
 		signal.Reset(os.Interrupt, syscall.SIGTERM)
 	})
+	return func() {
+		if !stop() {
+			<-said
+		}
+	}
 }
 
 // options are the flags in package finetune's terms.
