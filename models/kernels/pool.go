@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Pool runs the parts of one kernel on several goroutines at once.
@@ -11,23 +12,43 @@ import (
 // A nil *Pool is ready to use and runs everything on the caller's goroutine.
 // The goroutines of a Pool belong to it: Close ends them and waits for them.
 // A Pool may be shared; one Run at a time has its workers, others wait.
+//
+// A layer of a small model takes tens of microseconds, as long as it takes to
+// put a goroutine to sleep and wake it. So a worker that has run out of tasks
+// looks for more for a moment before it sleeps, and Run never waits for a
+// worker that has not started: on a busy machine the caller just does it all.
 type Pool struct {
 	threads int
+	workers []worker
+	ended   sync.WaitGroup // the workers' goroutines
 
-	mu     sync.Mutex // held for the whole of a Run
-	closed bool
-	wake   chan *batch
-	done   sync.WaitGroup // the workers themselves
+	mu sync.Mutex // held for the whole of a Run
+
+	// state says which batch is at hand and who is on it: its number in the
+	// upper half, then batchClosed, then how many workers have joined.
+	state atomic.Uint64
+	quit  atomic.Bool
+	idle  chan struct{} // told by the last worker to leave a closed batch
+
+	// The batch: written before it opens, read after joining it.
+	f    func(task, worker int)
+	n    int64
+	next atomic.Int64
 }
 
-// A batch is one Run's tasks, claimed one by one.
-type batch struct {
-	f       func(task, worker int)
-	n       int64
-	next    atomic.Int64
-	worker  atomic.Int64
-	running sync.WaitGroup
+type worker struct {
+	parked atomic.Bool
+	wake   chan struct{}
 }
+
+const (
+	batchClosed = 1 << 31 // nobody may join any more
+	batchJoined = batchClosed - 1
+	batchNumber = 1 << 32
+)
+
+// spinFor is how long a worker without a task looks out before it sleeps.
+const spinFor = 30 * time.Microsecond
 
 // NewPool starts a pool of the given number of threads, the goroutine that
 // calls Run being one of them. 0 or less means as many as Go may use at once.
@@ -35,14 +56,11 @@ func NewPool(threads int) *Pool {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, wake: make(chan *batch, threads)}
-	for i := 1; i < threads; i++ {
-		p.done.Go(func() {
-			for b := range p.wake {
-				b.work(int(b.worker.Add(1)))
-				b.running.Done()
-			}
-		})
+	p := &Pool{threads: threads, workers: make([]worker, threads-1), idle: make(chan struct{}, 1)}
+	p.state.Store(batchClosed)
+	for i := range p.workers {
+		p.workers[i].wake = make(chan struct{}, 1)
+		p.ended.Go(func() { p.serve(&p.workers[i], i+1) })
 	}
 	return p
 }
@@ -63,11 +81,9 @@ func (p *Pool) Close() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.closed {
-		p.closed = true
-		close(p.wake)
-		p.done.Wait()
-	}
+	p.quit.Store(true)
+	p.rouse(len(p.workers))
+	p.ended.Wait()
 }
 
 // Run calls f(task, worker) for every task in [0,n) and returns when all have
@@ -83,26 +99,115 @@ func (p *Pool) Run(n int, f func(task, worker int)) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := &batch{f: f, n: int64(n)}
-	if !p.closed {
-		helpers := min(n, p.threads) - 1
-		b.running.Add(helpers)
-		for range helpers {
-			p.wake <- b
+	p.open(n, f)
+	defer p.close()
+	p.work(0)
+}
+
+// open makes a batch and calls workers to it.
+func (p *Pool) open(n int, f func(task, worker int)) {
+	p.f, p.n = f, int64(n)
+	p.next.Store(0)
+	p.state.Store(p.state.Load()&^(batchNumber-1) + batchNumber)
+	p.rouse(min(n-1, len(p.workers)))
+}
+
+// rouse wakes the first n workers, those that sleep.
+func (p *Pool) rouse(n int) {
+	for i := range n {
+		w := &p.workers[i]
+		if w.parked.CompareAndSwap(true, false) {
+			w.wake <- struct{}{}
 		}
 	}
-	b.work(0)
-	b.running.Wait()
+}
+
+// close lets nobody join any more and waits for those who have.
+func (p *Pool) close() {
+	joined := p.state.Or(batchClosed) & batchJoined
+	if joined > 0 {
+		p.awaitIdle()
+	}
+	p.f = nil
+}
+
+func (p *Pool) awaitIdle() {
+	for start := time.Now(); time.Since(start) < spinFor; {
+		select {
+		case <-p.idle:
+			return
+		default:
+			runtime.Gosched()
+		}
+	}
+	<-p.idle
 }
 
 // work claims tasks until none is left.
-func (b *batch) work(worker int) {
+func (p *Pool) work(worker int) {
 	for {
-		i := b.next.Add(1) - 1
-		if i >= b.n {
+		i := p.next.Add(1) - 1
+		if i >= p.n {
 			return
 		}
-		b.f(int(i), worker)
+		p.f(int(i), worker)
+	}
+}
+
+// serve is the life of a worker.
+func (p *Pool) serve(w *worker, number int) {
+	var last uint64 // batch it was on
+	for {
+		if !p.await(w, &last) {
+			return
+		}
+		p.work(number)
+		if p.state.Add(^uint64(0))&(batchClosed|batchJoined) == batchClosed {
+			p.idle <- struct{}{}
+		}
+	}
+}
+
+// await joins the next batch; false means that the pool is closed.
+func (p *Pool) await(w *worker, last *uint64) bool {
+	for {
+		for start := time.Now(); time.Since(start) < spinFor; {
+			for range 16 {
+				if p.join(last) {
+					return true
+				}
+			}
+			if p.quit.Load() {
+				return false
+			}
+			runtime.Gosched()
+		}
+		w.parked.Store(true)
+		// What came while the flag was down did not wake this worker.
+		if (p.isNew(*last) || p.quit.Load()) && w.parked.CompareAndSwap(true, false) {
+			continue
+		}
+		<-w.wake
+	}
+}
+
+// isNew tells whether a batch is open that is not the last one.
+func (p *Pool) isNew(last uint64) bool {
+	s := p.state.Load()
+	return s&batchClosed == 0 && s/batchNumber != last
+}
+
+// join joins the batch at hand if it is open and not the last one.
+func (p *Pool) join(last *uint64) bool {
+	for {
+		s := p.state.Load()
+		if s&batchClosed != 0 || s/batchNumber == *last {
+			return false
+		}
+		if p.state.CompareAndSwap(s, s+1) {
+			*last = s / batchNumber
+			return true
+		}
 	}
 }
 
