@@ -53,6 +53,18 @@ func readOptionalJSON(fsys fs.FS, name string, v any) error {
 type mergeList [][2]string
 
 func (l *mergeList) UnmarshalJSON(data []byte) error {
+	// Nearly all files hold pairs only, which are quickly read.
+	var pairs [][]string
+	if json.Unmarshal(data, &pairs) == nil {
+		*l = make(mergeList, len(pairs))
+		for i, p := range pairs {
+			if len(p) != 2 {
+				return &mergeError{i, fmt.Errorf("%q are not two entries", p)}
+			}
+			(*l)[i] = [2]string(p)
+		}
+		return nil
+	}
 	var raw []json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return err
