@@ -9,6 +9,11 @@ import (
 
 // BPE is a byte-level BPE tokenizer: GPT-2's, or one of your own made by [TrainBPE].
 // Make one with [Load] or [TrainBPE]; the zero value knows no tokens.
+//
+// Decode gives back the very bytes that were encoded. Two kinds of foreign files make
+// exceptions, as they do in Hugging Face's tokenizers: with add_prefix_space a text
+// without a space at its start comes back with one, and a byte that the vocabulary
+// lacks comes back as the unknown token, or not at all if there is none.
 type BPE struct {
 	entries []string // id -> the entry as the files spell it; "" where an id is unused
 	text    []string // id -> the bytes it stands for

@@ -35,6 +35,10 @@
 // frequent pair of the training text is added until the vocabulary is full. So
 // frequent words become one token and rare ones a few.
 //
+// A byte that is not part of valid UTF-8 is cut like a character that is neither letter,
+// digit nor space, and encoded as the byte it is. (Libraries whose strings must be valid
+// turn it into U+FFFD first and give the ids of that.)
+//
 // # Why the files are full of Ġ
 //
 // A token is a string of bytes, and often not valid UTF-8: half of a Chinese
