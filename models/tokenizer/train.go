@@ -25,8 +25,9 @@ type TrainOptions struct {
 	// small corpus that repeats itself is better learnt without its stock phrases as
 	// tokens.
 	MaxTokenRunes int
-	// Progress, if not nil, is called now and then with the number of merges made.
-	Progress func(done, total int)
+	// Progress, if not nil, is called now and then with the number of merges made and to
+	// make. If it returns an error, such as a context's, training ends with it.
+	Progress func(done, total int) error
 }
 
 // maxWordsLimit keeps the places in all words, of at most 4*maxCounted+1 each, countable
@@ -53,7 +54,9 @@ func TrainBPE(texts iter.Seq[string], opts TrainOptions) (*BPE, error) {
 	}
 	words := countWords(texts, opts.MaxWords)
 	tr := newTrainer(opts, words)
-	tr.run(opts.VocabSize - 256 - len(opts.Specials))
+	if err := tr.run(opts.VocabSize - 256 - len(opts.Specials)); err != nil {
+		return nil, fmt.Errorf("tokenizer: train: %w", err)
+	}
 	t, err := tr.tokenizer()
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: train: %w", err)

@@ -1,6 +1,8 @@
 package tokenizer
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -178,6 +180,25 @@ func TestTrainEdges(t *testing.T) {
 		case bpe.VocabSize() != c.size:
 			t.Errorf("%s: %d tokens, want %d: %q", name, bpe.VocabSize(), c.size, bpe.text[256:])
 		}
+	}
+}
+
+func TestTrainProgress(t *testing.T) {
+	texts := slices.Values(samples)
+	var seen []int
+	opts := TrainOptions{VocabSize: 500, MinCount: 1, Progress: func(done, total int) error {
+		if total != 500-256 {
+			t.Errorf("%d merges to make", total)
+		}
+		seen = append(seen, done)
+		return nil
+	}}
+	if _, err := TrainBPE(texts, opts); err != nil || !slices.Equal(seen, []int{64, 128, 192}) {
+		t.Errorf("progress at %v, error %v", seen, err)
+	}
+	opts.Progress = func(int, int) error { return context.Canceled }
+	if _, err := TrainBPE(texts, opts); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped with error %v", err)
 	}
 }
 

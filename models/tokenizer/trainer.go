@@ -98,7 +98,7 @@ func (tr *trainer) occurs(left, right int32, i int) *trainPair {
 }
 
 // run makes up to n merges.
-func (tr *trainer) run(n int) {
+func (tr *trainer) run(n int) error {
 	for len(tr.merges) < n && len(tr.queue) > 0 {
 		p := tr.queue[0]
 		if p.queued != p.count { // it has become rarer since it was queued
@@ -107,17 +107,21 @@ func (tr *trainer) run(n int) {
 			continue
 		}
 		if p.count < int64(tr.opts.MinCount) {
-			return
+			break
 		}
 		heap.Pop(&tr.queue)
 		text := tr.tokens[p.left] + tr.tokens[p.right]
-		if !tr.known[toVisible(text)] && !tr.tooLong(text) {
-			tr.merge(p, text)
+		if tr.known[toVisible(text)] || tr.tooLong(text) {
+			continue
 		}
-		if tr.opts.Progress != nil && len(tr.merges)%256 == 0 {
-			tr.opts.Progress(len(tr.merges), n)
+		tr.merge(p, text)
+		if tr.opts.Progress != nil && len(tr.merges)%64 == 0 {
+			if err := tr.opts.Progress(len(tr.merges), n); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 // tooLong reports whether a token would have too many characters, a part of one at
