@@ -27,11 +27,23 @@ func padded(x []float32, pad float32) (b [block]float32) {
 	return b
 }
 
-// fold adds up the partial sums, halving.
-func fold(l *[lanes]float32) float32 {
+// foldGeneric adds up the partial sums, halving.
+func foldGeneric(l *[lanes]float32) float32 {
 	for h := lanes / 2; h > 0; h /= 2 {
 		for i := range h {
 			l[i] += l[i+h]
+		}
+	}
+	return l[0]
+}
+
+// foldMaximumGeneric is the same for maxima.
+func foldMaximumGeneric(l *[lanes]float32) float32 {
+	for h := lanes / 2; h > 0; h /= 2 {
+		for i := range h {
+			if l[i+h] > l[i] {
+				l[i] = l[i+h]
+			}
 		}
 	}
 	return l[0]
@@ -62,12 +74,7 @@ func Max(x []float32) float32 {
 		b := padded(x, negative)
 		maximumBlocks(b[:], &l)
 	}
-	for h := lanes / 2; h > 0; h /= 2 {
-		for i := range h {
-			l[i] = max(l[i], l[i+h])
-		}
-	}
-	return l[0]
+	return foldMaximum(&l)
 }
 
 // Dot returns a·b in lane order, over len(a) elements.

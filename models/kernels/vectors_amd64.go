@@ -213,3 +213,23 @@ func adamWStepBlocks(w, g, m, v []float32, h *adamW) {
 		adamWStepGeneric(w, g, m, v, h)
 	}
 }
+
+func fold(partial *[lanes]float32) float32 {
+	switch active {
+	case pathAVX512:
+		return foldAVX512(&partial[0])
+	case pathAVX2:
+		return foldAVX2(&partial[0])
+	}
+	return foldGeneric(partial)
+}
+
+func foldMaximum(partial *[lanes]float32) float32 {
+	switch active {
+	case pathAVX512:
+		return foldMaximumAVX512(&partial[0])
+	case pathAVX2:
+		return foldMaximumAVX2(&partial[0])
+	}
+	return foldMaximumGeneric(partial)
+}

@@ -44,6 +44,16 @@ func squaredDeviationsAVX2(x *float32, n int, mean float32, sums *float32)
 //go:noescape
 func sumSquaresAVX2(x *float32, n int, sums *float64)
 
+// foldAVX2 returns the sum of the partial sums, folded in halves.
+//
+//go:noescape
+func foldAVX2(partial *float32) float32
+
+// foldMaximumAVX2 returns the largest of the partial maxima.
+//
+//go:noescape
+func foldMaximumAVX2(partial *float32) float32
+
 // axpyAVX2 adds alpha*x to y.
 //
 //go:noescape

@@ -44,6 +44,16 @@ func squaredDeviationsAVX512(x *float32, n int, mean float32, sums *float32)
 //go:noescape
 func sumSquaresAVX512(x *float32, n int, sums *float64)
 
+// foldAVX512 returns the sum of the partial sums, folded in halves.
+//
+//go:noescape
+func foldAVX512(partial *float32) float32
+
+// foldMaximumAVX512 returns the largest of the partial maxima.
+//
+//go:noescape
+func foldMaximumAVX512(partial *float32) float32
+
 // axpyAVX512 adds alpha*x to y.
 //
 //go:noescape

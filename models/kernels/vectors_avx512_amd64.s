@@ -589,6 +589,44 @@ done:
 	VZEROUPPER
 	RET
 
+// func foldAVX512(partial *float32) float32
+// Requires: AVX, AVX512F, SSE
+TEXT ·foldAVX512(SB), NOSPLIT, $0-12
+	MOVQ          partial+0(FP), AX
+	VMOVUPS       (AX), Z0
+	VMOVUPS       64(AX), Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VSHUFPS       $0x0e, X0, X0, X1
+	VADDPS        X1, X0, X0
+	VSHUFPS       $0x01, X0, X0, X1
+	VADDPS        X1, X0, X0
+	VZEROUPPER
+	MOVSS         X0, ret+8(FP)
+	RET
+
+// func foldMaximumAVX512(partial *float32) float32
+// Requires: AVX, AVX512F, SSE
+TEXT ·foldMaximumAVX512(SB), NOSPLIT, $0-12
+	MOVQ          partial+0(FP), AX
+	VMOVUPS       (AX), Z0
+	VMOVUPS       64(AX), Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VSHUFPS       $0x0e, X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VSHUFPS       $0x01, X0, X0, X1
+	VMAXPS        X1, X0, X0
+	VZEROUPPER
+	MOVSS         X0, ret+8(FP)
+	RET
+
 // func axpyAVX512(alpha float32, x *float32, y *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·axpyAVX512(SB), NOSPLIT, $0-32

@@ -77,3 +77,11 @@ func normParamsBlocks(dgamma, dbeta, dy, x []float32, mean, rstd float32) {
 func adamWStepBlocks(w, g, m, v []float32, h *adamW) {
 	adamWStepGeneric(w, g, m, v, h)
 }
+
+func fold(partial *[lanes]float32) float32 {
+	return foldGeneric(partial)
+}
+
+func foldMaximum(partial *[lanes]float32) float32 {
+	return foldMaximumGeneric(partial)
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -193,6 +194,37 @@ func reductions(s *isa) {
 	end()
 
 	sumSquares(s)
+	fold(s, "fold", "returns the sum of the partial sums, folded in halves.", VADDPS)
+	fold(s, "foldMaximum", "returns the largest of the partial maxima.", VMAXPS)
+}
+
+// fold folds the partial results onto each other: 16 onto 16, 8 onto 8, …
+func fold(s *isa, name, doc string, op func(...Op)) {
+	TEXT(name+s.suffix, attr.NOSPLIT, "func(partial *float32) float32")
+	Doc(name + s.suffix + " " + doc)
+	Pragma("noescape")
+	acc, _ := s.partials("partial")
+	for h := len(acc) / 2; h > 0; h /= 2 {
+		for i := range h {
+			op(acc[i+h], acc[i], acc[i])
+		}
+	}
+	y := acc[0].AsY()
+	if s.avx512() {
+		upper := YMM()
+		VEXTRACTF64X4(Imm(1), acc[0], upper)
+		op(upper, y, y)
+	}
+	x, t := acc[0].AsX(), XMM()
+	VEXTRACTF128(Imm(1), y, t)
+	op(t, x, x)
+	VSHUFPS(Imm(0x0e), x, x, t) // elements 2 and 3 come down
+	op(t, x, x)
+	VSHUFPS(Imm(0x01), x, x, t)
+	op(t, x, x)
+	VZEROUPPER() // before the store, an SSE instruction; the sum is below
+	Store(x, ReturnIndex(0))
+	RET()
 }
 
 // sumSquares works in float64: a block is twice as many vectors.
