@@ -2,6 +2,9 @@ package finetune
 
 import "fmt"
 
+// weightsFile is the file of the result that is written last.
+const weightsFile = "model.safetensors"
+
 // export writes the trained model to Out: the best weights, or the last ones
 // when that was asked for or nothing was measured.
 func (t *trainer) export() (Result, error) {
@@ -20,7 +23,7 @@ func (t *trainer) export() (Result, error) {
 			return Result{}, fmt.Errorf("reading the best checkpoint: %w", err)
 		}
 	}
-	err := replaceFiles(t.o.Out, func(dir string) error { return t.folder.save(dir, t.o.DType) }, "model.safetensors")
+	err := replaceFiles(t.o.Out, func(dir string) error { return t.folder.save(dir, t.o.DType) }, weightsFile)
 	if err != nil {
 		return Result{}, fmt.Errorf("writing the trained model to %s (it is safe in %s): %w",
 			t.o.Out, t.checkpoints.path(r.ResultStep), err)

@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"context"
 	"errors"
 	"math"
 	"os"
@@ -76,6 +77,54 @@ func TestDiverged(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestInterruptedWithinStep stops a run between the batches of a step: the step
+// is given up, and a resumed run takes it with the same batches.
+func TestInterruptedWithinStep(t *testing.T) {
+	o := smallOptions(t)
+	o.Last = true
+	if _, err := Train(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	want := readAll(t, o.Out)
+
+	o.Out, o.Resume = filepath.Join(t.TempDir(), "run"), true
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	tr := newTrainer(t, o)
+	tr.network = &spoiled{network: tr.network, at: 13, spoil: cancel} // the first batch of step 7
+	_, err := tr.run(ctx)
+	if stopped, ok := errors.AsType[*Interrupted](err); !ok || stopped.Step != 6 {
+		t.Fatalf("error %v", err)
+	}
+	if _, err := Train(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	got := readAll(t, o.Out)
+	got["metrics.jsonl"] = want["metrics.jsonl"] // the tampered trainer wrote none
+	compareRuns(t, want, got)
+}
+
+// TestOutIsTaken refuses folders in which something would be overwritten.
+func TestOutIsTaken(t *testing.T) {
+	o := smallOptions(t)
+	if _, err := Train(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(o.Out, "checkpoints")); err != nil {
+		t.Fatal(err)
+	}
+	for _, resume := range []bool{false, true} {
+		o.Resume = resume
+		if _, err := Train(t.Context(), o); err == nil || !strings.Contains(err.Error(), "holds a model") {
+			t.Errorf("resume %v: error %v", resume, err)
+		}
+	}
+	o.Model = o.Out + "/"
+	if _, err := Train(t.Context(), o); err == nil || !strings.Contains(err.Error(), "would replace") {
+		t.Errorf("error %v", err)
 	}
 }
 

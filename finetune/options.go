@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -168,6 +169,7 @@ func (o *Options) Validate() error {
 	for _, path := range o.Valid {
 		fail(path == "" || path == corpora.Stdin, "validation reads files, not %q", path)
 	}
+	fail(o.Model != "" && filepath.Clean(o.Model) == filepath.Clean(o.Out), "the trained model would replace %s, from which it starts", o.Model)
 	fail(o.Model != "" && o.Tokenizer != "", "a tokenizer is given, but the model %s has its own", o.Model)
 	if o.Model == "" {
 		cfg := o.shape(o.Vocab)

@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -26,9 +27,11 @@ func segmentsOf(dst []gpt2.Segment, b *corpora.Batch) []gpt2.Segment {
 }
 
 // step takes one optimizer step: the mean loss of Accumulate micro-batches, its
-// gradient, clipping, AdamW. Nothing has changed when it fails.
-func (t *trainer) step() (Step, error) {
-	number := t.state.Step + 1
+// gradient, clipping, AdamW. When ctx ends on the way, it gives up and puts the
+// data back where they were; neither then nor after an error has any weight
+// changed.
+func (t *trainer) step(ctx context.Context) (Step, error) {
+	number, position := t.state.Step+1, t.stream.State()
 	batches, weight, rows := t.gather()
 	if weight == 0 {
 		return Step{}, fmt.Errorf("step %d: nothing in its %d batches is to be learnt", number, len(batches))
@@ -36,6 +39,9 @@ func (t *trainer) step() (Step, error) {
 	t.norms.clear()
 	var sum gpt2.LossSum
 	for i, b := range batches {
+		if err := ctx.Err(); err != nil {
+			return Step{}, errors.Join(err, t.stream.Restore(position))
+		}
 		t.segments = segmentsOf(t.segments, b)
 		// The gradient of the mean over all targets of the step, however they
 		// are spread over micro-batches.

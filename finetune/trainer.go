@@ -74,7 +74,10 @@ func (t *trainer) run(ctx context.Context) (timeUp bool, err error) {
 		case stop:
 			return timeUp, nil
 		}
-		s, err := t.step()
+		s, err := t.step(ctx)
+		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			continue // to save and return
+		}
 		if err != nil {
 			return false, err
 		}
