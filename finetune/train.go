@@ -109,12 +109,11 @@ func (s *setup) findCheckpoint() error {
 	if err != nil {
 		return fmt.Errorf("looking for checkpoints: %w", err)
 	}
-	if len(steps) == 0 {
-		if _, err := os.Stat(filepath.Join(s.o.Out, weightsFile)); err == nil {
-			return fmt.Errorf("%s holds a model, but no run to resume: choose another folder", s.o.Out)
-		}
-	}
-	if len(steps) > 0 && !s.o.Resume {
+	_, err = os.Stat(filepath.Join(s.o.Out, weightsFile))
+	switch {
+	case len(steps) == 0 && err == nil:
+		return fmt.Errorf("%s holds a model, but no run to resume: choose another folder", s.o.Out)
+	case len(steps) > 0 && !s.o.Resume:
 		return fmt.Errorf("%s holds a run that has come to step %d: resume it, or choose another folder", s.o.Out, steps[0])
 	}
 	if err := os.MkdirAll(s.o.Out, 0o755); err != nil {

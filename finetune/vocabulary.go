@@ -20,7 +20,10 @@ func (f *folder) trainTokenizer(ctx context.Context, o *Options) error {
 		paths = append(paths, source.Path)
 	}
 	texts, readErr := corpora.Texts(ctx, paths, o.readOptions())
-	bpe, err := tokenizer.TrainBPE(texts, tokenizer.TrainOptions{VocabSize: o.Vocab, Specials: dialogue.Specials()})
+	bpe, err := tokenizer.TrainBPE(texts, tokenizer.TrainOptions{
+		VocabSize: o.Vocab, Specials: dialogue.Specials(),
+		Progress: func(int, int) error { return ctx.Err() },
+	})
 	if err := errors.Join(readErr(), err); err != nil {
 		return fmt.Errorf("training a tokenizer: %w", err)
 	}
