@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -13,18 +14,29 @@ import (
 // A token that covers the bytes i to j is written at both ends, at[i] = at[j] = id, so
 // that its neighbours are found in either direction; the places between are gap.
 // A gap also stands between words.
+//
+// A pair comes into being in one go, when the later of its two tokens does, and from
+// then on only ever becomes rarer. So its places are in order, and one that starts out
+// too rare to be merged need not be kept.
 type trainer struct {
-	opts   TrainOptions
-	at     []int32
-	weight []int32 // by place: how often the word occurs
-	tokens []string
-	known  map[string]bool // the entries of tokens and specials, as the files spell them
-	merges []merge
-	pairs  map[uint64]*trainPair
-	queue  pairQueue
+	opts    TrainOptions
+	at      []int32
+	weights []weight // how often words occur, by place
+	tokens  []string
+	known   map[string]bool // the entries of tokens and specials, as the files spell them
+	merges  []merge
+	pairs   map[uint64]*trainPair
+	queue   pairQueue
 }
 
 const gap = int32(-1)
+
+// weight says how often the words before the place end occur, if they are not before
+// the end of the preceding weight.
+type weight struct {
+	end   int
+	count int64
+}
 
 func pairKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64(uint32(right)) }
 
@@ -45,6 +57,13 @@ func newTrainer(opts TrainOptions, counts map[string]*int64) *trainer {
 		ids[b] = int32(id)
 		tr.tokens = append(tr.tokens, string([]byte{b}))
 	}
+	tr.setWords(counts, &ids)
+	tr.countPairs()
+	return tr
+}
+
+// setWords lays out the words, the rare ones first.
+func (tr *trainer) setWords(counts map[string]*int64, ids *[256]int32) {
 	type counted struct {
 		word  string
 		count int64
@@ -55,33 +74,61 @@ func newTrainer(opts TrainOptions, counts map[string]*int64) *trainer {
 		words = append(words, counted{w, *c})
 		size += len(w) + 1
 	}
-	slices.SortFunc(words, func(a, b counted) int { return cmp.Compare(a.word, b.word) })
-	tr.at = make([]int32, 0, size)
-	tr.weight = make([]int32, 0, size)
-	tr.at, tr.weight = append(tr.at, gap), append(tr.weight, 0)
-	for _, w := range words {
-		for i := range len(w.word) {
-			tr.at = append(tr.at, ids[w.word[i]])
-			tr.weight = append(tr.weight, int32(min(w.count, 1<<31-1)))
+	slices.SortFunc(words, func(a, b counted) int {
+		return cmp.Or(cmp.Compare(a.count, b.count), strings.Compare(a.word, b.word))
+	})
+	tr.at = append(make([]int32, 0, size), gap)
+	for i, w := range words {
+		for j := range len(w.word) {
+			tr.at = append(tr.at, ids[w.word[j]])
 		}
-		tr.at, tr.weight = append(tr.at, gap), append(tr.weight, 0)
+		tr.at = append(tr.at, gap)
+		if i+1 == len(words) || words[i+1].count != w.count {
+			tr.weights = append(tr.weights, weight{len(tr.at), w.count})
+		}
 	}
-	tr.countPairs()
-	return tr
+}
+
+// weight returns how often the word at place i occurs.
+func (tr *trainer) weight(i int) int64 {
+	if i < tr.weights[0].end {
+		return tr.weights[0].count // words that occur once fill most of the array
+	}
+	k, _ := slices.BinarySearchFunc(tr.weights, i+1, func(w weight, i int) int { return cmp.Compare(w.end, i) })
+	return tr.weights[k].count
 }
 
 // countPairs lists the pairs of single bytes.
 func (tr *trainer) countPairs() {
-	for i := 1; i < len(tr.at)-1; i++ {
-		if tr.at[i] != gap && tr.at[i+1] != gap {
-			tr.occurs(tr.at[i], tr.at[i+1], i)
+	var sizes [1 << 16]int32
+	total := 0
+	tr.eachBytePair(func(_, left, right int) {
+		sizes[left<<8|right]++
+		total++
+	})
+	room := make([]uint32, total)
+	var pairs []*trainPair
+	for left := range 256 {
+		for right := range 256 {
+			if n := sizes[left<<8|right]; n > 0 {
+				p := &trainPair{left: int32(left), right: int32(right), places: room[:0:n]}
+				room = room[n:]
+				tr.pairs[pairKey(p.left, p.right)] = p
+				pairs = append(pairs, p)
+			}
 		}
 	}
-	for _, p := range tr.pairs {
-		p.queued = p.count
-		tr.queue = append(tr.queue, p)
+	tr.eachBytePair(func(i, left, right int) { tr.occurs(int32(left), int32(right), i) })
+	tr.enqueue(pairs)
+}
+
+// eachBytePair visits the pairs of bytes, as long as there are no other tokens.
+func (tr *trainer) eachBytePair(visit func(i, left, right int)) {
+	for i := 1; i < len(tr.at)-1; i++ {
+		if tr.at[i] != gap && tr.at[i+1] != gap {
+			visit(i, int(tr.at[i]), int(tr.at[i+1]))
+		}
 	}
-	heap.Init(&tr.queue)
 }
 
 // occurs notes that a pair starts at place i.
@@ -92,9 +139,28 @@ func (tr *trainer) occurs(left, right int32, i int) *trainPair {
 		p = &trainPair{left: left, right: right}
 		tr.pairs[key] = p
 	}
-	p.count += int64(tr.weight[i])
+	p.count += tr.weight(i)
 	p.places = append(p.places, uint32(i))
 	return p
+}
+
+// enqueue puts new pairs, whose places are all known now, up for merging.
+func (tr *trainer) enqueue(pairs []*trainPair) {
+	for _, p := range pairs {
+		if p.count < int64(tr.opts.MinCount) {
+			delete(tr.pairs, pairKey(p.left, p.right))
+			continue
+		}
+		p.queued = p.count
+		heap.Push(&tr.queue, p)
+	}
+}
+
+// rarer takes w off the count of a pair, if it is counted at all.
+func (tr *trainer) rarer(left, right int32, w int64) {
+	if p := tr.pairs[pairKey(left, right)]; p != nil {
+		p.count -= w
+	}
 }
 
 // run makes up to n merges.
@@ -152,23 +218,20 @@ func (tr *trainer) merge(p *trainPair, text string) {
 		if tr.at[i] != p.left || tr.at[i+nl] != p.right {
 			continue // out of date: merged with another neighbour
 		}
-		w := int64(tr.weight[i])
+		w := tr.weight(i)
 		if before := tr.at[i-1]; before != gap {
-			tr.pairs[pairKey(before, p.left)].count -= w
+			tr.rarer(before, p.left, w)
 			fresh = tr.note(fresh, before, id, i-len(tr.tokens[before]))
 		}
 		if after := tr.at[i+nl+nr]; after != gap {
-			tr.pairs[pairKey(p.right, after)].count -= w
+			tr.rarer(p.right, after, w)
 			fresh = tr.note(fresh, id, after, i)
 		}
 		tr.at[i+nl-1], tr.at[i+nl] = gap, gap
 		tr.at[i], tr.at[i+nl+nr-1] = id, id
 	}
 	delete(tr.pairs, pairKey(p.left, p.right))
-	for _, q := range fresh {
-		q.queued = q.count
-		heap.Push(&tr.queue, q)
-	}
+	tr.enqueue(fresh)
 }
 
 // note is occurs, and adds the pair to fresh if this is its first time.
