@@ -27,10 +27,12 @@ type product struct {
 	shape
 	rowLo, rowHi int       // the part of the rows at hand
 	kLo, kHi     int       // the part of k at hand
-	packed       []float32 // that part of A, [block of k][tile][p][row]; nil: A is read where it is
+	shared       []float32 // that part of A or of B, packed once for all workers
 }
 
-// run shares the product between the workers of the pool.
+// run shares the product between the workers of the pool. What they share is
+// the smaller of A and B, packed; the other one streams through the workers,
+// each packing what it is about to use.
 func (g *product) run(pool *Pool, s *Scratch) {
 	if g.m == 0 || g.n == 0 {
 		return
@@ -41,24 +43,60 @@ func (g *product) run(pool *Pool, s *Scratch) {
 	}
 	if g.directA() {
 		g.rowHi, g.kHi = g.m, g.k
-		g.pass(pool, s)
+		g.overPanels(pool, s)
 		return
 	}
-	own := s
-	if own == nil {
-		own = scratches.take()
-		defer scratches.put(own)
+	own, done := s.orTaken()
+	defer done()
+	if g.m > g.n {
+		g.shareB(pool, s, own)
+	} else {
+		g.shareA(pool, s, own)
 	}
-	spanK := roundUp(min(max(1, g.k), max(blockK, packLimit/min(g.m, 1024))), blockK)
+}
+
+// shareA packs A, part by part, and hands out panels of B.
+func (g *product) shareA(pool *Pool, s, own *Scratch) {
+	spanK := g.spanK(g.m)
 	spanRows := max(blockRows, packLimit/spanK)
 	for lo := 0; lo < g.m; lo += spanRows {
 		for kLo := 0; kLo < g.k || kLo == 0; kLo += spanK {
 			g.rowLo, g.rowHi = lo, min(g.m, lo+spanRows)
 			g.kLo, g.kHi = kLo, min(g.k, kLo+spanK)
-			g.packed = grow(&own.a, (g.rowHi-g.rowLo)*(g.kHi-g.kLo))
+			g.shared = grow(&own.a, (g.rowHi-g.rowLo)*(g.kHi-g.kLo))
 			g.packA(pool)
-			g.pass(pool, s)
+			g.overPanels(pool, s)
 		}
+	}
+}
+
+// shareB packs B, part by part, and hands out rows of A.
+func (g *product) shareB(pool *Pool, s, own *Scratch) {
+	panels := g.panels()
+	spanK := g.spanK(panels * g.width)
+	for kLo := 0; kLo < g.k || kLo == 0; kLo += spanK {
+		g.rowHi = g.m
+		g.kLo, g.kHi = kLo, min(g.k, kLo+spanK)
+		if g.panelStep == 0 {
+			g.shared = grow(&own.a, panels*g.width*(g.kHi-g.kLo))
+			g.packB(pool)
+		}
+		g.overRows(pool, s)
+	}
+}
+
+// spanK is how much of k to pack at once for an operand so many elements wide.
+func (g *product) spanK(wide int) int {
+	most := max(blockK, packLimit/min(wide, 1024))
+	return roundUp(min(max(1, g.k), most), blockK)
+}
+
+func (g *product) panels() int { return (g.n + g.width - 1) / g.width }
+
+// blocksOfK calls f for every block of the part of k at hand, at least once.
+func (g *product) blocksOfK(f func(p, k int)) {
+	for p := g.kLo; p == g.kLo || p < g.kHi; p += blockK {
+		f(p, min(blockK, g.kHi-p))
 	}
 }
 
@@ -81,7 +119,7 @@ func (g *product) tileRows(i int) (lo, hi int) {
 
 func (g *product) tileCount() int { return (g.rowHi - g.rowLo + g.rows - 1) / g.rows }
 
-// packA packs the part of A at hand, tile by tile.
+// packA packs the part of A at hand, tile by tile, for each block of k.
 func (g *product) packA(pool *Pool) {
 	const tilesPerTask = 8
 	tiles := g.tileCount()
@@ -89,19 +127,47 @@ func (g *product) packA(pool *Pool) {
 	blocks := (g.kHi - g.kLo + blockK - 1) / blockK
 	pool.Run(groups*blocks, func(task, _ int) {
 		p := g.kLo + task/groups*blockK
-		k := min(blockK, g.kHi-p)
 		first := task % groups * tilesPerTask
-		for t := first; t < min(tiles, first+tilesPerTask); t++ {
-			lo, hi := g.tileRows(t)
-			g.packTile(g.packed[g.packedAt(p, k, lo):], lo, hi-lo, p, k)
-		}
+		g.packTiles(g.sharedA(p), first, min(tiles, first+tilesPerTask), p, min(blockK, g.kHi-p))
 	})
 }
 
-// packedAt is where the tile that begins at row lo is packed for the block of
-// k elements from p.
-func (g *product) packedAt(p, k, lo int) int {
-	return (p-g.kLo)*(g.rowHi-g.rowLo) + (lo-g.rowLo)*k
+// sharedA is the block of k from p of the packed A.
+func (g *product) sharedA(p int) tileBlock {
+	return tileBlock{g.shared[(p-g.kLo)*(g.rowHi-g.rowLo):], g.rowLo}
+}
+
+// A tileBlock is A packed for a block of k: [tile][p][row], from a row on.
+type tileBlock struct {
+	data []float32 // nil: A is read where it is
+	row  int
+}
+
+// at is the tile that begins at row lo.
+func (b tileBlock) at(lo, k int) []float32 { return b.data[(lo-b.row)*k:] }
+
+// packTiles packs tiles [first,last) for the k elements from p.
+func (g *product) packTiles(dst tileBlock, first, last, p, k int) {
+	for t := first; t < last; t++ {
+		lo, hi := g.tileRows(t)
+		g.packTile(dst.at(lo, k), lo, hi-lo, p, k)
+	}
+}
+
+// packB packs all panels of B for the part of k at hand, [block of k][panel].
+func (g *product) packB(pool *Pool) {
+	panels := g.panels()
+	blocks := (g.kHi - g.kLo + blockK - 1) / blockK
+	pool.Run(panels*blocks, func(task, _ int) {
+		p := g.kLo + task/panels*blockK
+		k := min(blockK, g.kHi-p)
+		g.packPanel(g.sharedB(p, k).panel(task%panels), task%panels*g.width, p, k)
+	})
+}
+
+// sharedB is the block of k elements from p of the packed B.
+func (g *product) sharedB(p, k int) panelBlock {
+	return panelBlock{data: g.shared[(p-g.kLo)*g.panels()*g.width:], step: g.width, panelStep: k * g.width}
 }
 
 func (g *product) packTile(dst []float32, lo, rows, p, k int) {
@@ -120,21 +186,47 @@ func (g *product) packTile(dst []float32, lo, rows, p, k int) {
 	}
 }
 
-// pass multiplies the part of A at hand by all of B.
-func (g *product) pass(pool *Pool, s *Scratch) {
-	panels := (g.n + g.width - 1) / g.width
-	rows := g.rowHi - g.rowLo
-	each, parts := g.share(panels, rows, pool.Threads())
+// overPanels multiplies the part of A at hand by all of B: a task takes some
+// panels of B, and some of the rows when there are few panels.
+func (g *product) overPanels(pool *Pool, s *Scratch) {
+	panels, tiles := g.panels(), g.tileCount()
+	each, parts := g.share(panels, g.rowHi-g.rowLo, pool.Threads())
 	groups := (panels + each - 1) / each
-	tiles := g.tileCount()
 	pool.Run(groups*parts, func(task, _ int) {
-		own := s
-		if own == nil {
-			own = scratches.take()
-			defer scratches.put(own)
-		}
+		own, done := s.orTaken()
+		defer done()
 		first, part := task/parts*each, task%parts
 		g.strip(own, first, min(panels, first+each), part*tiles/parts, (part+1)*tiles/parts)
+	})
+}
+
+// overRows multiplies A by the part of B at hand: a task takes some tiles.
+func (g *product) overRows(pool *Pool, s *Scratch) {
+	tiles := g.tileCount()
+	const tasksPerThread, fewest = 4, 4
+	each := max(fewest, min(blockRows/g.rows, tiles/(tasksPerThread*pool.Threads())))
+	tasks := (tiles + each - 1) / each
+	pool.Run(tasks, func(task, _ int) {
+		own, done := s.orTaken()
+		defer done()
+		g.rowBlock(own, task*tiles/tasks, (task+1)*tiles/tasks)
+	})
+}
+
+// rowBlock computes the rows of tiles [first,last) of all panels.
+func (g *product) rowBlock(s *Scratch, first, last int) {
+	lo, _ := g.tileRows(first)
+	_, hi := g.tileRows(last - 1)
+	g.blocksOfK(func(p, k int) {
+		a := tileBlock{grow(&s.b, (hi-lo)*k), lo}
+		g.packTiles(a, first, last, p, k)
+		var b panelBlock
+		if g.panelStep == 0 {
+			b = g.sharedB(p, k)
+		} else {
+			b = g.panelsAt(s, 0, g.panels(), p, k)
+		}
+		g.block(a, b, 0, g.panels(), first, last, p, k)
 	})
 }
 
@@ -157,19 +249,22 @@ func (g *product) share(panels, rows, threads int) (each, parts int) {
 
 // strip computes the rows of tiles [tileLo,tileHi) of panels [first,last).
 func (g *product) strip(s *Scratch, first, last, tileLo, tileHi int) {
-	for p := g.kLo; p == g.kLo || p < g.kHi; p += blockK {
-		k := min(blockK, g.kHi-p)
-		b := g.panelsAt(s, first, last, p, k)
-		for tileLo := tileLo; tileLo < tileHi; {
-			next := min(tileHi, tileLo+blockRows/g.rows)
-			g.block(&b, first, last, tileLo, next, p, k)
-			tileLo = next
+	g.blocksOfK(func(p, k int) {
+		var a tileBlock
+		if g.shared != nil {
+			a = g.sharedA(p)
 		}
-	}
+		b := g.panelsAt(s, first, last, p, k)
+		for lo := tileLo; lo < tileHi; {
+			next := min(tileHi, lo+blockRows/g.rows)
+			g.block(a, b, first, last, lo, next, p, k)
+			lo = next
+		}
+	})
 }
 
 // block runs the tiles of a block of C over the block of k elements from p.
-func (g *product) block(b *panelBlock, first, last, tileLo, tileHi, p, k int) {
+func (g *product) block(a tileBlock, b panelBlock, first, last, tileLo, tileHi, p, k int) {
 	t := tileArgs{k: k, cstep: g.crs, bstep: b.step, bpanel: b.panelStep}
 	if g.accumulate || p > 0 {
 		t.load = 1
@@ -181,7 +276,7 @@ func (g *product) block(b *panelBlock, first, last, tileLo, tileHi, p, k int) {
 		if wide := g.wide(g.rowHi - g.rowLo); panel+wide <= last && j+wide*g.width <= g.n {
 			t.panels = wide
 		}
-		t.b = b.data[(panel-first)*b.panelStep:]
+		t.b = b.panel(panel - first)
 		if g.bias != nil && p+k == g.k {
 			t.bias = g.bias[j:]
 		}
@@ -190,7 +285,7 @@ func (g *product) block(b *panelBlock, first, last, tileLo, tileHi, p, k int) {
 			lo, hi := g.tileRows(i)
 			t.rows = hi - lo
 			t.c = g.c[lo*g.crs+j:]
-			g.pointA(&t, lo, p, k)
+			g.pointA(&t, a, lo, p, k)
 			t.run()
 			t.ahead = 0
 		}
@@ -198,13 +293,13 @@ func (g *product) block(b *panelBlock, first, last, tileLo, tileHi, p, k int) {
 }
 
 // pointA says where the tile from row lo finds its A.
-func (g *product) pointA(t *tileArgs, lo, p, k int) {
+func (g *product) pointA(t *tileArgs, a tileBlock, lo, p, k int) {
 	if k == 0 {
 		return
 	}
 	switch {
-	case g.packed != nil:
-		t.a, t.astep = g.packed[g.packedAt(p, k, lo):], t.rows
+	case a.data != nil:
+		t.a, t.astep = a.at(lo, k), t.rows
 	case g.acs == 1:
 		t.a, t.astep, t.byRow = g.a[lo*g.ars+p:], g.ars, true
 	default:
@@ -218,6 +313,9 @@ type panelBlock struct {
 	step, panelStep int // from one p to the next; from one panel to the next
 	ahead           int // what to ask for while it is read the first time
 }
+
+// panel is where panel i of the block begins.
+func (b panelBlock) panel(i int) []float32 { return b.data[i*b.panelStep:] }
 
 // panelsAt finds panels [first,last) of B for the k elements from p, packing
 // them when B is not in panels yet.
@@ -295,6 +393,16 @@ func (l *scratchList) take() *Scratch {
 		return s
 	}
 	return new(Scratch)
+}
+
+// orTaken is s, or one taken from the list when there is none; done puts it
+// back.
+func (s *Scratch) orTaken() (own *Scratch, done func()) {
+	if s != nil {
+		return s, func() {}
+	}
+	own = scratches.take()
+	return own, func() { scratches.put(own) }
 }
 
 func (l *scratchList) put(s *Scratch) {

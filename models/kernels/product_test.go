@@ -82,7 +82,7 @@ func TestProductsKeepTheCanonicalOrder(t *testing.T) {
 			checkProduct(t, g, nil, &s)
 		}
 		// Sizes that reach every level of the blocking.
-		for _, size := range [][3]int{{1, 700, 600}, {5, 300, 300}, {13, 129, 513}, {250, 65, 257}, {60, 400, 300}, {500, 33, 20}} {
+		for _, size := range [][3]int{{1, 700, 600}, {5, 300, 300}, {13, 129, 513}, {250, 65, 257}, {60, 400, 300}, {500, 33, 20}, {300, 140, 600}, {700, 129, 30}} {
 			for range 4 {
 				checkProduct(t, randomProduct(r, size[0], size[1], size[2]), pool, nil)
 			}
