@@ -80,6 +80,8 @@ func toError(err error) *Error {
 			Status: http.StatusBadRequest, Type: "invalid_request_error",
 			Param: option.Field, Message: option.Error(), cause: err,
 		}
+	case errors.Is(err, pipeline.ErrNoMessages):
+		return invalid("messages", "%v", err)
 	case errors.Is(err, pipeline.ErrBusy):
 		return &Error{
 			Status: http.StatusTooManyRequests, Type: "rate_limit_error", Code: "busy",

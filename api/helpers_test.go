@@ -41,7 +41,7 @@ var tinyEngine = sync.OnceValues(func() (*pipeline.Engine, error) {
 	}
 	net.Init(1)
 	return pipeline.NewEngine(pipeline.Model{
-		Name: "tiny", Net: net, Tokenizer: tok, Template: dialogue.ForTokenizer(tok), Defaults: pipeline.ChatDefaults(),
+		Name: "tiny", Net: net, Tokenizer: tok, Template: dialogue.ForTokenizer(tok), Chat: pipeline.ChatDefaults(),
 	}, pipeline.EngineOptions{Threads: 1})
 })
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -39,7 +40,7 @@ func logged(log zerolog.Logger, withText bool) func(http.Handler) http.Handler {
 			start := time.Now()
 			n := &requestNote{}
 			ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-			id := middleware.GetReqID(r.Context())
+			id := "req_" + rand.Text()
 			ww.Header().Set("X-Request-Id", id)
 			r = r.WithContext(context.WithValue(r.Context(), noteKey{}, n))
 			defer func() {
@@ -86,7 +87,7 @@ func recovered(log zerolog.Logger) func(http.Handler) http.Handler {
 				if p == http.ErrAbortHandler {
 					panic(p)
 				}
-				log.Error().Str("request_id", middleware.GetReqID(r.Context())).
+				log.Error().Str("request_id", w.Header().Get("X-Request-Id")).
 					Str("panic", fmt.Sprint(p)).Bytes("stack", debug.Stack()).Msg("a handler panicked")
 				fail(w, r, fmt.Errorf("panic: %v", p))
 			}()

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 	"github.com/rs/zerolog"
 )
 
@@ -64,7 +63,6 @@ func (s *Server) SetModel(m Model) { s.model.Store(&m) }
 // Handler returns the routes with their middleware.
 func (s *Server) Handler() http.Handler {
 	r := chi.NewRouter()
-	r.Use(middleware.RequestID)
 	r.Use(logged(s.options.Log, s.options.LogText))
 	r.Use(recovered(s.options.Log))
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {

@@ -10,6 +10,7 @@ type commands struct {
 
 	Chat     ChatCmd     `cmd:"" help:"Talk with a model."`
 	Generate GenerateCmd `cmd:"" help:"Continue a text, or a row of token ids."`
+	Serve    ServeCmd    `cmd:"" help:"Answer OpenAI's chat API over HTTP."`
 	Train    TrainCmd    `cmd:"" help:"Train a model on dialogues, from scratch or from a model."`
 	Eval     EvalCmd     `cmd:"" help:"Measure loss, perplexity and bits per byte of a model."`
 	Corpora  CorporaCmd  `cmd:"" help:"Look into dialogue corpora."`
