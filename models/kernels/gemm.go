@@ -15,7 +15,8 @@ func need(what string, have, want int) {
 //	C(i,j) = c[i*crs+j] = Σ_p a[i*ars+p*acs] · b[p*brs+j*bcs]
 //
 // for i in [0,m), j in [0,n), p in [0,k), in the canonical order; with
-// accumulate each chain starts from what C holds.
+// accumulate each chain starts from what C holds. s may be nil, at the price
+// of a look for a free one.
 func Gemm(s *Scratch, c []float32, crs int, a []float32, ars, acs int, b []float32, brs, bcs int, m, n, k int, accumulate bool) {
 	if m == 0 || n == 0 {
 		return
@@ -25,8 +26,7 @@ func Gemm(s *Scratch, c []float32, crs int, a []float32, ars, acs int, b []float
 		need("Gemm a", len(a), (m-1)*ars+(k-1)*acs+1)
 		need("Gemm b", len(b), (k-1)*brs+(n-1)*bcs+1)
 	}
-	g := product{m: m, n: n, k: k, c: c, crs: crs, a: a, ars: ars, acs: acs, b: b, brs: brs, bcs: bcs, accumulate: accumulate}
-	g.run(nil, s)
+	s.multiply(nil, product{m: m, n: n, k: k, c: c, crs: crs, a: a, ars: ars, acs: acs, b: b, brs: brs, bcs: bcs, accumulate: accumulate})
 }
 
 // GemmPanels is Gemm with B already in panels of W = PanelWidth() columns:
@@ -43,8 +43,7 @@ func GemmPanels(s *Scratch, c []float32, crs int, a []float32, ars, acs int, b [
 		need("GemmPanels a", len(a), (m-1)*ars+(k-1)*acs+1)
 		need("GemmPanels b", len(b), (n-1)/w*panelStride+k*w)
 	}
-	g := product{m: m, n: n, k: k, c: c, crs: crs, a: a, ars: ars, acs: acs, b: b, panelStep: panelStride, accumulate: accumulate}
-	g.run(nil, s)
+	s.multiply(nil, product{m: m, n: n, k: k, c: c, crs: crs, a: a, ars: ars, acs: acs, b: b, panelStep: panelStride, accumulate: accumulate})
 }
 
 // PutKey writes the key of position t into the K panels of one head, laid out

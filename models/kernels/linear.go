@@ -9,8 +9,7 @@ func Linear(p *Pool, y, x, w, bias []float32, m, n, k int) {
 	if bias != nil {
 		need("Linear bias", len(bias), n)
 	}
-	g := product{m: m, n: n, k: k, c: y, crs: n, a: x, ars: k, acs: 1, b: w, brs: 1, bcs: k, bias: bias}
-	g.run(p, nil)
+	multiply(p, product{m: m, n: n, k: k, c: y, crs: n, a: x, ars: k, acs: 1, b: w, brs: 1, bcs: k, bias: bias})
 }
 
 // LinearGradInput computes dx[m,k] = dy[m,n]·w[n,k], or adds to dx when
@@ -19,8 +18,7 @@ func LinearGradInput(p *Pool, dx, dy, w []float32, m, n, k int, accumulate bool)
 	need("LinearGradInput dx", len(dx), m*k)
 	need("LinearGradInput dy", len(dy), m*n)
 	need("LinearGradInput w", len(w), n*k)
-	g := product{m: m, n: k, k: n, c: dx, crs: k, a: dy, ars: n, acs: 1, b: w, brs: k, bcs: 1, accumulate: accumulate}
-	g.run(p, nil)
+	multiply(p, product{m: m, n: k, k: n, c: dx, crs: k, a: dy, ars: n, acs: 1, b: w, brs: k, bcs: 1, accumulate: accumulate})
 }
 
 // LinearGradWeight adds dy[m,n]ᵀ·x[m,k] to dw[n,k]. Each element's chain
@@ -30,8 +28,7 @@ func LinearGradWeight(p *Pool, dw, dy, x []float32, m, n, k int) {
 	need("LinearGradWeight dw", len(dw), n*k)
 	need("LinearGradWeight dy", len(dy), m*n)
 	need("LinearGradWeight x", len(x), m*k)
-	g := product{m: n, n: k, k: m, c: dw, crs: k, a: dy, ars: 1, acs: n, b: x, brs: k, bcs: 1, accumulate: true}
-	g.run(p, nil)
+	multiply(p, product{m: n, n: k, k: m, c: dw, crs: k, a: dy, ars: 1, acs: n, b: x, brs: k, bcs: 1, accumulate: true})
 }
 
 // ColumnSums adds the sum over rows of dy[m,n] to db[n], rows in order from

@@ -40,6 +40,5 @@ func LinearPacked(p *Pool, y, x []float32, w *Packed, bias []float32, m int) {
 	if bias != nil {
 		need("LinearPacked bias", len(bias), w.N)
 	}
-	g := product{m: m, n: w.N, k: w.K, c: y, crs: w.N, a: x, ars: w.K, acs: 1, b: w.panels, panelStep: w.K * w.width, bias: bias}
-	g.run(p, nil)
+	multiply(p, product{m: m, n: w.N, k: w.K, c: y, crs: w.N, a: x, ars: w.K, acs: 1, b: w.panels, panelStep: w.K * w.width, bias: bias})
 }

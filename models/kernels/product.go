@@ -28,6 +28,8 @@ type product struct {
 	rowLo, rowHi int       // the part of the rows at hand
 	kLo, kHi     int       // the part of k at hand
 	shared       []float32 // that part of A or of B, packed once for all workers
+	tasks        int       // that the work at hand is cut into
+	each, parts  int       // panels a task takes, and in how many parts it cuts the rows
 }
 
 // run shares the product between the workers of the pool. What they share is
@@ -46,40 +48,57 @@ func (g *product) run(pool *Pool, s *Scratch) {
 		g.overPanels(pool, s)
 		return
 	}
-	own, done := s.orTaken()
-	defer done()
 	if g.m > g.n {
-		g.shareB(pool, s, own)
+		g.shareB(pool, s)
 	} else {
-		g.shareA(pool, s, own)
+		g.shareA(pool, s)
 	}
 }
 
+// share runs the tasks of one step: on the caller's goroutine with its
+// scratch, or on the pool's workers with scratches of their own.
+func (g *product) share(pool *Pool, s *Scratch, step func(g *product, s *Scratch, task int)) {
+	if pool.Threads() == 1 || g.tasks == 1 {
+		for task := range g.tasks {
+			step(g, s, task)
+		}
+		return
+	}
+	pool.Run(g.tasks, func(task, _ int) {
+		own := scratches.take()
+		defer scratches.put(own)
+		step(g, own, task)
+	})
+}
+
+// multiply computes a product with a scratch from the list.
+func multiply(p *Pool, g product) { (*Scratch)(nil).multiply(p, g) }
+
 // shareA packs A, part by part, and hands out panels of B.
-func (g *product) shareA(pool *Pool, s, own *Scratch) {
+func (g *product) shareA(pool *Pool, s *Scratch) {
 	spanK := g.spanK(g.m)
 	spanRows := max(blockRows, packLimit/spanK)
 	for lo := 0; lo < g.m; lo += spanRows {
 		for kLo := 0; kLo < g.k || kLo == 0; kLo += spanK {
 			g.rowLo, g.rowHi = lo, min(g.m, lo+spanRows)
 			g.kLo, g.kHi = kLo, min(g.k, kLo+spanK)
-			g.shared = grow(&own.a, (g.rowHi-g.rowLo)*(g.kHi-g.kLo))
-			g.packA(pool)
+			g.shared = grow(&s.a, (g.rowHi-g.rowLo)*(g.kHi-g.kLo))
+			g.packA(pool, s)
 			g.overPanels(pool, s)
 		}
 	}
 }
 
 // shareB packs B, part by part, and hands out rows of A.
-func (g *product) shareB(pool *Pool, s, own *Scratch) {
+func (g *product) shareB(pool *Pool, s *Scratch) {
 	panels := g.panels()
 	spanK := g.spanK(panels * g.width)
 	for kLo := 0; kLo < g.k || kLo == 0; kLo += spanK {
 		g.rowHi = g.m
 		g.kLo, g.kHi = kLo, min(g.k, kLo+spanK)
 		if g.panelStep == 0 {
-			g.shared = grow(&own.a, panels*g.width*(g.kHi-g.kLo))
-			g.packB(pool)
+			g.shared = grow(&s.a, panels*g.width*(g.kHi-g.kLo))
+			g.packB(pool, s)
 		}
 		g.overRows(pool, s)
 	}
@@ -90,6 +109,9 @@ func (g *product) spanK(wide int) int {
 	most := max(blockK, packLimit/min(wide, 1024))
 	return roundUp(min(max(1, g.k), most), blockK)
 }
+
+// blocks is how many blocks the part of k at hand has.
+func (g *product) blocks() int { return (g.kHi - g.kLo + blockK - 1) / blockK }
 
 func (g *product) panels() int { return (g.n + g.width - 1) / g.width }
 
@@ -119,16 +141,18 @@ func (g *product) tileRows(i int) (lo, hi int) {
 
 func (g *product) tileCount() int { return (g.rowHi - g.rowLo + g.rows - 1) / g.rows }
 
+// tilesPerPack is how many tiles of A a packing task takes: enough to read
+// whole cache lines when A's rows lie side by side.
+const tilesPerPack = 8
+
 // packA packs the part of A at hand, tile by tile, for each block of k.
-func (g *product) packA(pool *Pool) {
-	const tilesPerTask = 8
-	tiles := g.tileCount()
-	groups := (tiles + tilesPerTask - 1) / tilesPerTask
-	blocks := (g.kHi - g.kLo + blockK - 1) / blockK
-	pool.Run(groups*blocks, func(task, _ int) {
-		p := g.kLo + task/groups*blockK
-		first := task % groups * tilesPerTask
-		g.packTiles(g.sharedA(p), first, min(tiles, first+tilesPerTask), p, min(blockK, g.kHi-p))
+func (g *product) packA(pool *Pool, s *Scratch) {
+	g.parts = (g.tileCount() + tilesPerPack - 1) / tilesPerPack
+	g.tasks = g.parts * g.blocks()
+	g.share(pool, s, func(g *product, _ *Scratch, task int) {
+		p := g.kLo + task/g.parts*blockK
+		first := task % g.parts * tilesPerPack
+		g.packTiles(g.sharedA(p), first, min(g.tileCount(), first+tilesPerPack), p, min(blockK, g.kHi-p))
 	})
 }
 
@@ -155,13 +179,13 @@ func (g *product) packTiles(dst tileBlock, first, last, p, k int) {
 }
 
 // packB packs all panels of B for the part of k at hand, [block of k][panel].
-func (g *product) packB(pool *Pool) {
-	panels := g.panels()
-	blocks := (g.kHi - g.kLo + blockK - 1) / blockK
-	pool.Run(panels*blocks, func(task, _ int) {
-		p := g.kLo + task/panels*blockK
+func (g *product) packB(pool *Pool, s *Scratch) {
+	g.tasks = g.panels() * g.blocks()
+	g.share(pool, s, func(g *product, _ *Scratch, task int) {
+		panel := task % g.panels()
+		p := g.kLo + task/g.panels()*blockK
 		k := min(blockK, g.kHi-p)
-		g.packPanel(g.sharedB(p, k).panel(task%panels), task%panels*g.width, p, k)
+		g.packPanel(g.sharedB(p, k).panel(panel), panel*g.width, p, k)
 	})
 }
 
@@ -172,11 +196,12 @@ func (g *product) sharedB(p, k int) panelBlock {
 
 func (g *product) packTile(dst []float32, lo, rows, p, k int) {
 	src := g.a[lo*g.ars+p*g.acs:]
+	ahead := blockK * g.acs // the next block of k
 	switch {
 	case g.acs == 1:
-		transposeRows(dst, rows, src, g.ars, rows, k, 0)
+		transposeRows(dst, rows, src, g.ars, rows, k, ahead)
 	case g.ars == 1:
-		copyRows(dst, rows, src, g.acs, rows, k, 0)
+		copyRows(dst, rows, src, g.acs, rows, k, ahead)
 	default:
 		for q := range k {
 			for i := range rows {
@@ -189,27 +214,23 @@ func (g *product) packTile(dst []float32, lo, rows, p, k int) {
 // overPanels multiplies the part of A at hand by all of B: a task takes some
 // panels of B, and some of the rows when there are few panels.
 func (g *product) overPanels(pool *Pool, s *Scratch) {
-	panels, tiles := g.panels(), g.tileCount()
-	each, parts := g.share(panels, g.rowHi-g.rowLo, pool.Threads())
-	groups := (panels + each - 1) / each
-	pool.Run(groups*parts, func(task, _ int) {
-		own, done := s.orTaken()
-		defer done()
-		first, part := task/parts*each, task%parts
-		g.strip(own, first, min(panels, first+each), part*tiles/parts, (part+1)*tiles/parts)
+	g.cut(pool.Threads())
+	g.tasks = (g.panels() + g.each - 1) / g.each * g.parts
+	g.share(pool, s, func(g *product, s *Scratch, task int) {
+		first, part, tiles := task/g.parts*g.each, task%g.parts, g.tileCount()
+		g.strip(s, first, min(g.panels(), first+g.each), part*tiles/g.parts, (part+1)*tiles/g.parts)
 	})
 }
 
 // overRows multiplies A by the part of B at hand: a task takes some tiles.
 func (g *product) overRows(pool *Pool, s *Scratch) {
-	tiles := g.tileCount()
 	const tasksPerThread, fewest = 4, 4
+	tiles := g.tileCount()
 	each := max(fewest, min(blockRows/g.rows, tiles/(tasksPerThread*pool.Threads())))
-	tasks := (tiles + each - 1) / each
-	pool.Run(tasks, func(task, _ int) {
-		own, done := s.orTaken()
-		defer done()
-		g.rowBlock(own, task*tiles/tasks, (task+1)*tiles/tasks)
+	g.tasks = (tiles + each - 1) / each
+	g.share(pool, s, func(g *product, s *Scratch, task int) {
+		tiles := g.tileCount()
+		g.rowBlock(s, task*tiles/g.tasks, (task+1)*tiles/g.tasks)
 	})
 }
 
@@ -230,21 +251,20 @@ func (g *product) rowBlock(s *Scratch, first, last int) {
 	})
 }
 
-// share decides how many panels a task takes and in how many parts it cuts
-// the rows: big tasks reuse what they pack, many tasks share evenly.
-func (g *product) share(panels, rows, threads int) (each, parts int) {
-	if wide := g.wide(rows); rows <= g.rows {
-		return wide, 1
+// cut decides how many panels a task takes and in how many parts it cuts the
+// rows: big tasks reuse what they pack, many tasks share evenly.
+func (g *product) cut(threads int) {
+	const rowsEnough = 96
+	rows, panels := g.rowHi-g.rowLo, g.panels()
+	g.parts = 1
+	if rows <= g.rows {
+		g.each = g.wide(rows)
+		return
 	}
-	each = min(4, max(1, panels/(8*threads)))
-	parts = 1
-	if threads > 1 {
-		const rowsEnough = 96
-		for parts < rows/rowsEnough && panels*parts < 6*threads*each {
-			parts++
-		}
+	g.each = min(4, max(1, panels/(8*threads)))
+	for threads > 1 && g.parts < rows/rowsEnough && panels*g.parts < 6*threads*g.each {
+		g.parts++
 	}
-	return each, parts
 }
 
 // strip computes the rows of tiles [tileLo,tileHi) of panels [first,last).
@@ -365,6 +385,19 @@ func (g *product) packPanel(dst []float32, j, p, k int) {
 // value is ready. It grows to what the largest product needs and is reused.
 type Scratch struct {
 	a, b []float32
+	job  product // kept here so that a product allocates nothing
+}
+
+// multiply computes a product with this scratch, or if it is nil with one from
+// the list.
+func (s *Scratch) multiply(p *Pool, g product) {
+	if s == nil {
+		s = scratches.take()
+		defer scratches.put(s)
+	}
+	s.job = g
+	s.job.run(p, s)
+	s.job = product{} // let go of the operands
 }
 
 // grow returns n elements of buf, made larger if need be.
@@ -393,16 +426,6 @@ func (l *scratchList) take() *Scratch {
 		return s
 	}
 	return new(Scratch)
-}
-
-// orTaken is s, or one taken from the list when there is none; done puts it
-// back.
-func (s *Scratch) orTaken() (own *Scratch, done func()) {
-	if s != nil {
-		return s, func() {}
-	}
-	own = scratches.take()
-	return own, func() { scratches.put(own) }
 }
 
 func (l *scratchList) put(s *Scratch) {

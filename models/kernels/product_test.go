@@ -67,7 +67,7 @@ func checkProduct(t *testing.T, g *product, pool *Pool, s *Scratch) {
 	want := reference(g)
 	got := *g
 	got.c = append([]float32(nil), g.c...)
-	got.run(pool, s)
+	s.multiply(pool, got)
 	sameBits(t, fmt.Sprintf("%dx%dx%d a(%d,%d) b(%d,%d)", g.m, g.n, g.k, g.ars, g.acs, g.brs, g.bcs), got.c, want)
 }
 
