@@ -117,7 +117,7 @@ func TestTruncationsAgreeWithSorting(t *testing.T) {
 		all := Candidates(nil, logits)
 		sorted := slices.Clone(all)
 		slices.SortFunc(sorted, func(a, b Candidate) int {
-			if a.before(b) {
+			if better(a, b) {
 				return -1
 			}
 			return 1

@@ -3,6 +3,8 @@ package sampling
 import (
 	"math"
 	"slices"
+
+	"causerie/models/kernels"
 )
 
 // Candidate is a token that may still be drawn.
@@ -11,11 +13,13 @@ type Candidate struct {
 	Logit float32
 }
 
-// before orders candidates from the best: higher logit first, and of two equal
+// better orders candidates from the best: higher logit first, and of two equal
 // ones the lower id.
-func (c Candidate) before(d Candidate) bool {
+func better(c, d Candidate) bool {
 	return c.Logit > d.Logit || c.Logit == d.Logit && c.ID < d.ID
 }
+
+func worse(c, d Candidate) bool { return better(d, c) }
 
 // Candidates appends the tokens of a row that were not removed, in the order
 // of their ids.
@@ -35,15 +39,25 @@ func TopK(c []Candidate, k int) []Candidate {
 	if k <= 0 || k >= len(c) {
 		return c
 	}
-	taken := 0
-	var kth float32
-	return selectBest(c, func(next Candidate) bool {
-		if taken >= k && next.Logit < kth {
-			return false
+	// A heap of the k best so far, the worst of them on top: most candidates
+	// are no better than that one, and cost one comparison.
+	heap, rest := c[:k], c[k:]
+	for i := k/2 - 1; i >= 0; i-- {
+		siftDown(heap, i, worse)
+	}
+	for i, x := range rest {
+		if x.Logit > heap[0].Logit {
+			heap[0], rest[i] = x, heap[0]
+			siftDown(heap, 0, worse)
 		}
-		taken, kth = taken+1, next.Logit
-		return true
-	})
+	}
+	for i, x := range rest {
+		if x.Logit == heap[0].Logit {
+			c[k], rest[i] = x, c[k]
+			k++
+		}
+	}
+	return c[:k]
 }
 
 // TopP keeps the smallest set of best candidates whose probabilities reach p
@@ -87,13 +101,13 @@ func MinP(c []Candidate, p float64) []Candidate {
 // and pops it: n + m log n steps for m taken of n, not a sort of them all.
 func selectBest(c []Candidate, take func(Candidate) bool) []Candidate {
 	for i := len(c)/2 - 1; i >= 0; i-- {
-		siftDown(c, i)
+		siftDown(c, i, better)
 	}
 	n := len(c)
 	for n > 0 && (take(c[0]) || n == len(c)) {
 		n--
 		c[0], c[n] = c[n], c[0]
-		siftDown(c[:n], 0)
+		siftDown(c[:n], 0, better)
 	}
 	taken := c[n:]
 	slices.Reverse(taken)
@@ -101,16 +115,16 @@ func selectBest(c []Candidate, take func(Candidate) bool) []Candidate {
 }
 
 // siftDown moves heap[i] down until no child comes before it.
-func siftDown(heap []Candidate, i int) {
+func siftDown(heap []Candidate, i int, before func(c, d Candidate) bool) {
 	for {
 		child := 2*i + 1
 		if child >= len(heap) {
 			return
 		}
-		if right := child + 1; right < len(heap) && heap[right].before(heap[child]) {
+		if right := child + 1; right < len(heap) && before(heap[right], heap[child]) {
 			child = right
 		}
-		if !heap[child].before(heap[i]) {
+		if !before(heap[child], heap[i]) {
 			return
 		}
 		heap[i], heap[child] = heap[child], heap[i]
@@ -123,11 +137,20 @@ func weight(c Candidate, best float32) float64 {
 	return math.Exp(float64(c.Logit) - float64(best))
 }
 
-// mass is the sum of all weights.
+// mass is the sum of all weights. Over a whole vocabulary the exponentials
+// would take as long as all else in this package together, so they go through
+// the vector kernels, a block at a time.
 func mass(c []Candidate, best float32) float64 {
+	var block [512]float32
 	sum := 0.0
-	for _, x := range c {
-		sum += weight(x, best)
+	for len(c) > 0 {
+		n := min(len(c), len(block))
+		for i, x := range c[:n] {
+			block[i] = x.Logit - best
+		}
+		kernels.Exp(block[:n], block[:n])
+		sum += float64(kernels.Sum(block[:n]))
+		c = c[n:]
 	}
 	return sum
 }
