@@ -24,8 +24,11 @@
 // A step (step.go) gathers micro-batches of whole dialogues, adds up their
 // gradients, scales the sum down if it is too long (clip.go) and lets AdamW
 // (adamw.go) take a step of the length that the schedule says (schedule.go).
-// The Trainer (trainer.go) repeats that, validates (validate.go), saves
-// (checkpoint.go) and tells its hooks (hooks.go) what happens.
+// The trainer (trainer.go) repeats that, measures the model now and then
+// (score.go), saves (checkpoint.go, atomic.go) and tells its hooks (hooks.go)
+// what happens: a progress bar (progress.go), JSON lines (jsonlines.go), the
+// training curve (curve.go). What a run is made of is put together in
+// train.go, and its result written in export.go.
 //
 // # Reproducible and resumable
 //
@@ -34,7 +37,7 @@
 // every kernel reduces in one fixed order; the only state besides the weights
 // is AdamW's two moments, the step and the position in the data, all of which
 // a checkpoint holds exactly; and nothing that a step does depends on the
-// clock. What the options must agree in is the Identity in resume.go.
+// clock. What two runs must agree in is the identity in state.go.
 //
 // A checkpoint is written beside its place, flushed to the disk and renamed,
 // and older ones go only after that. So a crash, a full disk or a pulled plug
