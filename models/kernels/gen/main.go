@@ -1,8 +1,8 @@
 // Command gen writes the assembly of package kernels with avo.
 //
 // Every kernel is written once, here, against the small vector vocabulary of
-// isa.go, and comes out twice: for AVX-512 and for AVX2 with FMA. See the
-// go:generate lines in ../cpu_amd64.go for how it is called.
+// isa.go, and comes out twice: for AVX-512 and for AVX2 with FMA. The lines that
+// call it, for go generate, are in ../cpu_amd64.go.
 package main
 
 import (
