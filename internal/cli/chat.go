@@ -52,8 +52,16 @@ func (c *ChatCmd) Run(ctx context.Context, std *IO) (err error) {
 		std:     std,
 		session: pipeline.NewSession(engine, c.System, o),
 		typed:   std.InTerminal(),
-		lines:   newLineReader(std.In),
 	}
+	next := scanLines(std.In)
+	if talk.typed && std.In == os.Stdin && std.Out == os.Stdout && std.OutTerminal() {
+		var restore func()
+		next, restore = editLines(promptText)
+		defer restore()
+	} else if talk.typed {
+		talk.prompt = promptText
+	}
+	talk.lines = newLineReader(next)
 	defer talk.lines.close()
 	// A conversation goes on after a Ctrl-C, which has ended ctx for good by
 	// then; so it listens to the signals itself.
@@ -70,11 +78,14 @@ func (c *ChatCmd) Run(ctx context.Context, std *IO) (err error) {
 	return talk.run(context.WithoutCancel(ctx))
 }
 
+const promptText = "> "
+
 // conversation is a running chat.
 type conversation struct {
 	std        *IO
 	session    *pipeline.Session
-	typed      bool // by a person at a terminal
+	typed      bool   // by a person at a terminal
+	prompt     string // that the conversation itself must show
 	lines      *lineReader
 	interrupts <-chan os.Signal
 	saved      map[string]bool // files that /save wrote and may write again
@@ -88,9 +99,7 @@ var errInterrupted = &ExitError{Code: exitInterrupted}
 
 func (t *conversation) run(ctx context.Context) error {
 	for {
-		if t.typed {
-			fmt.Fprint(t.std.Err, "> ")
-		}
+		fmt.Fprint(t.std.Err, t.prompt)
 		line, err := t.read()
 		switch {
 		case err == io.EOF:

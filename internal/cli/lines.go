@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/peterh/liner"
 )
 
 // maxLine is the longest line or prompt that is read, in bytes: far more than
@@ -13,8 +15,8 @@ const maxLine = 1 << 20
 
 // lineReader reads lines in a goroutine of its own, so that waiting for one
 // can be given up. It reads a line only when asked, and ends after the first
-// error. (A read from a terminal cannot be interrupted; one that was given up
-// ends with the process.)
+// error. (A read that was given up cannot be interrupted: it ends with the
+// process.)
 type lineReader struct {
 	asked   chan struct{}
 	answers chan readLine
@@ -25,27 +27,16 @@ type readLine struct {
 	err  error // io.EOF at the end
 }
 
-func newLineReader(r io.Reader) *lineReader {
+// newLineReader makes a reader of the lines that next returns.
+func newLineReader(next func() (string, error)) *lineReader {
 	l := &lineReader{asked: make(chan struct{}, 1), answers: make(chan readLine, 1)}
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, maxLine)
 	go func() {
 		for range l.asked {
-			if scanner.Scan() {
-				l.answers <- readLine{text: scanner.Text()}
-				continue
+			text, err := next()
+			l.answers <- readLine{text, err}
+			if err != nil {
+				return
 			}
-			err := scanner.Err()
-			switch {
-			case err == nil:
-				err = io.EOF
-			case errors.Is(err, bufio.ErrTooLong):
-				err = fmt.Errorf("a line of the input is longer than %d bytes", maxLine)
-			default:
-				err = fmt.Errorf("reading the input: %w", err)
-			}
-			l.answers <- readLine{err: err}
-			return
 		}
 	}()
 	return l
@@ -56,3 +47,44 @@ func (l *lineReader) ask() { l.asked <- struct{}{} }
 
 // close ends the goroutine, as soon as it does not wait for input.
 func (l *lineReader) close() { close(l.asked) }
+
+// scanLines reads lines from a pipe or a file.
+func scanLines(r io.Reader) func() (string, error) {
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(nil, maxLine)
+	return func() (string, error) {
+		if scanner.Scan() {
+			return scanner.Text(), nil
+		}
+		switch err := scanner.Err(); {
+		case err == nil:
+			return "", io.EOF
+		case errors.Is(err, bufio.ErrTooLong):
+			return "", fmt.Errorf("a line of the input is longer than %d bytes", maxLine)
+		default:
+			return "", fmt.Errorf("reading the input: %w", err)
+		}
+	}
+}
+
+// editLines lets a person at a terminal type lines, with the cursor keys and
+// a history, and with characters that are two columns wide. restore gives the
+// terminal back as it was.
+func editLines(prompt string) (next func() (string, error), restore func()) {
+	state := liner.NewLiner()
+	state.SetCtrlCAborts(true)
+	next = func() (string, error) {
+		line, err := state.Prompt(prompt)
+		switch {
+		case errors.Is(err, liner.ErrPromptAborted):
+			return "", errInterrupted
+		case err == io.EOF:
+			return "", io.EOF
+		case err != nil:
+			return "", fmt.Errorf("reading the terminal: %w", err)
+		}
+		state.AppendHistory(line)
+		return line, nil
+	}
+	return next, func() { _ = state.Close() } // there is nothing left to do about it
+}
