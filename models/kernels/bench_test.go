@@ -57,7 +57,7 @@ func BenchmarkLinear(b *testing.B) {
 
 // BenchmarkSpago is the same forward product by spago's own matrices.
 func BenchmarkSpago(b *testing.B) {
-	for _, s := range benchShapes[:4] {
+	for _, s := range benchShapes {
 		r := newRand(1)
 		x := mat.NewDense[float32](mat.WithShape(s.m, s.k), mat.WithBacking(random(r, s.m*s.k)))
 		w := mat.NewDense[float32](mat.WithShape(s.k, s.n), mat.WithBacking(random(r, s.n*s.k)))
@@ -95,10 +95,9 @@ func BenchmarkHeads(b *testing.B) {
 		scores := make([]float32, s.t*s.t)
 		var scratch Scratch
 		w := PanelWidth()
-		keys, values := make([]float32, roundUp(s.t, w)*s.d), make([]float32, roundUp(s.d, w)*s.t)
-		for i := range s.t {
-			PutKey(keys, s.d, i, k[i*s.d:])
-			PutValue(values, s.d, s.t, i, v[i*s.d:])
+		keys, values := make([]float32, roundUp(s.t, w)*s.d), panelsOf(v, s.t, s.d, s.t*w)
+		for i := 0; i < s.t; i += w {
+			Transpose(keys[i*s.d:], w, k[i*s.d:], s.d, w, s.d)
 		}
 		run := func(name string, f func()) {
 			b.Run(fmt.Sprintf("%s/%dx%d", name, s.t, s.d), func(b *testing.B) {

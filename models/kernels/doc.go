@@ -58,13 +58,14 @@
 //     arrive from memory behind the arithmetic.
 //
 // Threads share a product by panels (and by rows when panels are few); each
-// packs its own B, and all share A. With up to 12 rows there is only one row
-// of tiles and A is read where it is; with one to six rows tiles span two or four
-// panels, as two FMA units need eight chains or more in flight.
+// packs its own B, and all share A. With no more rows
+// than a tile has, A is read where it is; with fewer than that by half, tiles
+// span two or four panels, as two FMA units need eight chains or more in flight.
 //
 // For serving, Pack keeps a weight in panels for good and LinearPacked streams
-// through it once. A KV cache may be kept in panels as well: see PutKey and
-// PutValue, and GemmPanels that reads them.
+// through it once. A KV cache may be kept in panels as well, W = PanelWidth()
+// being their width: GemmPanels multiplies queries by keys kept as [T/W][d][W]
+// and probabilities by values kept as [d/W][T][W]. Transpose writes the former.
 //
 // The structure is that of Goto and van de Geijn, "Anatomy of
 // High-Performance Matrix Multiplication" (2008).

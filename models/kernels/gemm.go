@@ -46,26 +46,20 @@ func GemmPanels(s *Scratch, c []float32, crs int, a []float32, ars, acs int, b [
 	s.multiply(nil, product{m: m, n: n, k: k, c: c, crs: crs, a: a, ars: ars, acs: acs, b: b, panelStep: panelStride, accumulate: accumulate})
 }
 
-// PutKey writes the key of position t into the K panels of one head, laid out
-// [T/W][d][W] with W = PanelWidth(): element p of the key goes to
-// panels[(t/W)*d*W + p*W + t%W]. GemmPanels with panelStride d*W then gives
-// queries·keysᵀ.
-func PutKey(panels []float32, d, t int, key []float32) {
-	w := PanelWidth()
-	dst := panels[t/w*d*w+t%w:]
-	for p, v := range key[:d] {
-		dst[p*w] = v
+// Transpose sets dst[c*dstStride+r] = src[r*srcStride+c] for r in [0,rows), c
+// in [0,cols), and writes nothing else: rows become columns of a panel.
+func Transpose(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
+	if rows == 0 || cols == 0 {
+		return
 	}
-}
-
-// PutValue writes the value of position t into the V panels of one head, laid
-// out [⌈d/W⌉][capacity][W] with W = PanelWidth(): element j of the value goes
-// to panels[(j/W)*capacity*W + t*W + j%W]. When W does not divide d the last
-// panel's unused columns are left as they are, which must be zeros.
-// GemmPanels with panelStride capacity*W gives probabilities·values.
-func PutValue(panels []float32, d, capacity, t int, value []float32) {
-	w := PanelWidth()
-	for j := 0; j < d; j += w {
-		copy(panels[j*capacity+t*w:], value[j:min(d, j+w)])
+	need("Transpose dst", len(dst), (cols-1)*dstStride+rows)
+	need("Transpose src", len(src), (rows-1)*srcStride+cols)
+	exact := rows
+	if active == pathAVX2 {
+		exact &^= 7 // what it writes of fewer rows is 8 wide
+	}
+	transposeRows(dst, dstStride, src, srcStride, exact, cols, 0)
+	if exact < rows {
+		transposeGeneric(dst[exact:], dstStride, src[exact*srcStride:], srcStride, rows-exact, cols)
 	}
 }

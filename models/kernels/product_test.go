@@ -205,3 +205,23 @@ func TestGradientsInParts(t *testing.T) {
 		}
 	})
 }
+
+// TestTransposeWritesNothingElse: other positions of a panel are left alone.
+func TestTransposeWritesNothingElse(t *testing.T) {
+	onPaths(t, func(t *testing.T) {
+		r := newRand(6)
+		for range 200 {
+			rows, cols := 1+r.IntN(40), 1+r.IntN(70)
+			dstStride, srcStride := rows+r.IntN(9), cols+r.IntN(9)
+			src, dst := random(r, rows*srcStride), random(r, cols*dstStride)
+			want := clone(dst)
+			for i := range rows {
+				for p := range cols {
+					want[p*dstStride+i] = src[i*srcStride+p]
+				}
+			}
+			Transpose(dst, dstStride, src, srcStride, rows, cols)
+			sameBits(t, fmt.Sprintf("%d rows of %d", rows, cols), dst, want)
+		}
+	})
+}
