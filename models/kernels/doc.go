@@ -52,15 +52,16 @@
 //   - B is packed in panels: the 32 columns of a tile side by side for every p,
 //     [k][32]. The 256 values of p of a block make 32 KiB, and stay in the first
 //     cache while one tile after another runs down the rows of C.
-//   - A is packed tile by tile, [k][12], once for all; 240 rows of a block
-//     stay in the second cache.
+//   - A is packed tile by tile, [k][12]; 240 rows of a block stay in the second
+//     cache.
 //   - While a block is packed, the next one is asked for, so that weights
 //     arrive from memory behind the arithmetic.
 //
-// Threads share a product by panels (and by rows when panels are few); each
-// packs its own B, and all share A. With no more rows
-// than a tile has, A is read where it is; with fewer than that by half, tiles
-// span two or four panels, as two FMA units need eight chains or more in flight.
+// Threads share the smaller of A and B, packed whole, and each packs the parts
+// of the other that it is handed: panels of B, or blocks of rows of A. With no
+// more rows than a tile has, A is read where it is; with half of them or fewer,
+// a tile spans two or four panels, as two FMA units need eight chains or more
+// in flight.
 //
 // For serving, Pack keeps a weight in panels for good and LinearPacked streams
 // through it once. A KV cache may be kept in panels as well, W = PanelWidth()

@@ -4,6 +4,8 @@ package kernels
 
 import "math"
 
+const fusedFMA = false
+
 // fma32 returns a*b + c rounded once to float32, as the FMA instructions do.
 //
 // In float64 the product is exact (24+24 bits fit in 53), so only the sum is

@@ -1,5 +1,7 @@
 package kernels
 
+const fusedFMA = true
+
 // fma32 returns a*b + c rounded once to float32. The language lets compilers
 // fuse the two; this one does for arm64 (FMADDS), which TestFMARoundsOnce
 // makes sure of. Where a product must be rounded first, callers convert it.

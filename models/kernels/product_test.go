@@ -14,6 +14,10 @@ func onPaths(t *testing.T, f func(t *testing.T)) {
 		active = p
 		t.Run(p.String(), f)
 	}
+	active = pathGeneric
+	squares = !squares
+	defer func() { squares = !squares }()
+	t.Run("the other generic", f)
 }
 
 // reference is the canonical order, spelt out.
