@@ -17,7 +17,8 @@ type EngineOptions struct {
 	// Threads that compute; 0 means one for each CPU.
 	Threads int
 	// MaxSequences is how many replies are written at the same time. Each
-	// needs the memory of a KV cache. 0 means 4.
+	// needs the memory of a KV cache, which is taken when it is first needed.
+	// 0 means 8.
 	MaxSequences int
 	// MaxQueue is how many requests may wait for their turn besides; more are
 	// refused with ErrBusy. 0 means 64.
@@ -27,7 +28,7 @@ type EngineOptions struct {
 // EnsureDefaults fills the fields that may be left zero.
 func (o *EngineOptions) EnsureDefaults() {
 	if o.MaxSequences == 0 {
-		o.MaxSequences = 4
+		o.MaxSequences = 8
 	}
 	if o.MaxQueue == 0 {
 		o.MaxQueue = 64

@@ -81,3 +81,18 @@ func TestGenerateErrors(t *testing.T) {
 		t.Errorf("room for two: exit code %d, %q, %q", code, out, errOut)
 	}
 }
+
+func FuzzParseIDs(f *testing.F) {
+	f.Add("0 0 0 52")
+	f.Add("1,2,\t3\n-4 99999999999")
+	f.Fuzz(func(t *testing.T, list string) {
+		ids, err := parseIDs(list)
+		if err != nil {
+			return
+		}
+		again, err := parseIDs(spaced(ids))
+		if err != nil || len(ids) == 0 || spaced(again) != spaced(ids) {
+			t.Fatalf("%q: %v, again %v, %v", list, ids, again, err)
+		}
+	})
+}
