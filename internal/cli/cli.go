@@ -120,7 +120,7 @@ func report(ctx context.Context, w io.Writer, err error) int {
 		}
 		return exit.Code
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
 		fmt.Fprintln(w, "causerie: interrupted")
 		return exitInterrupted
 	}

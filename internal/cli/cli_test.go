@@ -45,6 +45,8 @@ func TestMainUsage(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
+	caused, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("interrupt signal received"))
 	for _, test := range []struct {
 		name string
 		ctx  context.Context
@@ -57,6 +59,7 @@ func TestReport(t *testing.T) {
 		{"own code", t.Context(), fmt.Errorf("at work: %w", &ExitError{Code: 7, Err: errors.New("gone")}), 7, "causerie: at work: gone\n"},
 		{"own code, nothing to say", t.Context(), &ExitError{Code: 130}, 130, ""},
 		{"Ctrl-C", cancelled(t), fmt.Errorf("reading: %w", context.Canceled), 130, "causerie: interrupted\n"},
+		{"Ctrl-C, by its cause", caused, fmt.Errorf("reading: %w", context.Cause(caused)), 130, "causerie: interrupted\n"},
 		{"cancelled, but not by Ctrl-C", t.Context(), context.Canceled, 1, "causerie: context canceled\n"},
 	} {
 		var out bytes.Buffer
