@@ -80,18 +80,8 @@ func packColumns(panels, rows []float32, stride, past, n, size int) {
 		lane := at % w
 		count := min(w-lane, n-i)
 		panel := panels[(at/w)*size*w : (at/w+1)*size*w]
-		transpose(panel[lane:], w, rows[i*stride:], stride, count, size)
+		kernels.Transpose(panel[lane:], w, rows[i*stride:], stride, count, size)
 		i += count
-	}
-}
-
-// transpose sets dst[c*dstStride+r] = src[r*srcStride+c].
-func transpose(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
-	for c := range cols {
-		out := dst[c*dstStride : c*dstStride+rows]
-		for r := range out {
-			out[r] = src[r*srcStride+c]
-		}
 	}
 }
 
