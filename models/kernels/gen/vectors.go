@@ -345,37 +345,42 @@ func activations(s *isa) {
 	end()
 }
 
+// normalized loads the block's vector u as (x-mean)·rstd.
+func (x *stream) normalized(u int, mean, rstd reg.VecVirtual) reg.VecVirtual {
+	v := x.load(u)
+	VSUBPS(mean, v, v)
+	VMULPS(rstd, v, v)
+	return v
+}
+
 // norms writes layer normalisation and its gradients.
 func norms(s *isa) {
 	s.function("normalize", "y, x, gamma, beta *float32, n int, mean, rstd float32", "sets y = (x-mean)*rstd*gamma + beta.")
 	y, x, gamma, beta := s.stream("y"), s.stream("x"), s.stream("gamma"), s.stream("beta")
 	mean, rstd := s.broadcast("mean"), s.broadcast("rstd")
-	// hat loads the normalised x.
-	hat := func(u int) reg.VecVirtual {
-		v := x.load(u)
-		VSUBPS(mean, v, v)
-		VMULPS(rstd, v, v)
-		return v
-	}
 	s.loop(func(u int) {
-		v, b := hat(u), beta.load(u)
+		v, b := x.normalized(u, mean, rstd), beta.load(u)
 		VFMADD231PS(gamma.at(u), v, b)
 		y.store(b, u)
 	}, y, x, gamma, beta)
 	end()
 
+	normGradients(s)
+}
+
+// normGradients writes what LayerNormBackward is made of.
+func normGradients(s *isa) {
 	s.function("normSums", "dy, x, gamma *float32, n int, mean, rstd float32, sums, dots *float32",
 		"adds g = dy*gamma to sums and g*(x-mean)*rstd to dots.")
-	dy := s.stream("dy")
-	x, gamma = s.stream("x"), s.stream("gamma")
-	mean, rstd = s.broadcast("mean"), s.broadcast("rstd")
+	dy, x, gamma := s.stream("dy"), s.stream("x"), s.stream("gamma")
+	mean, rstd := s.broadcast("mean"), s.broadcast("rstd")
 	sums, saveSums := s.partials("sums")
 	dots, saveDots := s.partials("dots")
 	s.loop(func(u int) {
 		g := dy.load(u)
 		VMULPS(gamma.at(u), g, g)
 		VADDPS(g, sums[u], sums[u])
-		VFMADD231PS(hat(u), g, dots[u])
+		VFMADD231PS(x.normalized(u, mean, rstd), g, dots[u])
 	}, dy, x, gamma)
 	saveSums()
 	saveDots()
@@ -388,7 +393,7 @@ func norms(s *isa) {
 	mean, rstd = s.broadcast("mean"), s.broadcast("rstd")
 	a, b := s.broadcast("a"), s.broadcast("b")
 	s.loop(func(u int) {
-		g, h, d := dy.load(u), hat(u), dx.load(u)
+		g, h, d := dy.load(u), x.normalized(u, mean, rstd), dx.load(u)
 		VMULPS(gamma.at(u), g, g)
 		VSUBPS(a, g, g)
 		VFNMADD231PS(b, h, g)
@@ -403,7 +408,7 @@ func norms(s *isa) {
 	dy, x = s.stream("dy"), s.stream("x")
 	mean, rstd = s.broadcast("mean"), s.broadcast("rstd")
 	s.loop(func(u int) {
-		g, h, dg := dy.load(u), hat(u), dgamma.load(u)
+		g, h, dg := dy.load(u), x.normalized(u, mean, rstd), dgamma.load(u)
 		VFMADD231PS(h, g, dg)
 		dgamma.store(dg, u)
 		VADDPS(dbeta.at(u), g, g)
