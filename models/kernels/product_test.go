@@ -90,12 +90,12 @@ func TestProductsKeepTheCanonicalOrder(t *testing.T) {
 	defer pool.Close()
 	r := newRand(3)
 	var small, large []productCase
-	for range 300 {
+	for range 150 {
 		small = append(small, newProductCase(r, r.IntN(40), r.IntN(150), r.IntN(70)))
 	}
 	// Sizes that reach every level of the blocking.
 	for _, size := range [][3]int{{1, 700, 600}, {5, 300, 300}, {13, 129, 513}, {250, 65, 257}, {60, 200, 260}, {500, 33, 20}, {250, 130, 260}, {700, 129, 30}} {
-		for range 4 {
+		for range 2 {
 			large = append(large, newProductCase(r, size[0], size[1], size[2]))
 		}
 	}
