@@ -108,6 +108,9 @@ func (b *Bundle) openTokenizer(fsys fs.FS) error {
 	if have, need := b.Net.Config.VocabSize, t.VocabSize(); need > have {
 		return fmt.Errorf("%s: the tokenizer has %d tokens, the network embeds only %d", b.Name, need, have)
 	}
+	if wp, ok := t.(*tokenizer.WordPiece); ok {
+		t = wp.JoinHan() // replies in Chinese have no spaces between characters
+	}
 	b.Tokenizer, b.Template = t, dialogue.ForTokenizer(t)
 	return nil
 }
