@@ -252,8 +252,13 @@ func TestCloseLosesPatience(t *testing.T) {
 	go func() { // writes until it is stopped
 		_, err := e.Generate(context.Background(), GenerateRequest{IDs: []int32{65}, Options: Options{MaxTokens: 1999, IgnoreEnd: true,
 			Options: sampling.Options{LogitBias: map[int32]float64{66: 900}}}}, func(Piece) error {
-			once.Do(func() { close(started) })
-			time.Sleep(time.Millisecond)
+			once.Do(func() {
+				close(started)
+				for !e.isClosed() {
+					time.Sleep(time.Millisecond)
+				}
+				time.Sleep(200 * time.Millisecond) // longer than Close waits
+			})
 			return nil
 		})
 		ended <- err
