@@ -6,7 +6,7 @@ import "sync"
 const (
 	blockK    = 256     // of p: a panel of B then takes 32 KiB, the first cache
 	blockRows = 240     // of C: a block of A then takes 240 KiB, the second cache
-	packLimit = 4 << 20 // elements of A packed at once
+	packLimit = 4 << 20 // elements of both operands to work on at once
 	smallWork = 1 << 17 // multiplications below which threads do not pay
 )
 
@@ -76,7 +76,7 @@ func multiply(p *Pool, g product) { (*Scratch)(nil).multiply(p, g) }
 
 // shareA packs A, part by part, and hands out panels of B.
 func (g *product) shareA(pool *Pool, s *Scratch) {
-	spanK := g.spanK(g.m)
+	spanK := g.spanK()
 	spanRows := max(blockRows, packLimit/spanK)
 	for lo := 0; lo < g.m; lo += spanRows {
 		for kLo := 0; kLo < g.k || kLo == 0; kLo += spanK {
@@ -92,7 +92,7 @@ func (g *product) shareA(pool *Pool, s *Scratch) {
 // shareB packs B, part by part, and hands out rows of A.
 func (g *product) shareB(pool *Pool, s *Scratch) {
 	panels := g.panels()
-	spanK := g.spanK(panels * g.width)
+	spanK := g.spanK()
 	for kLo := 0; kLo < g.k || kLo == 0; kLo += spanK {
 		g.rowHi = g.m
 		g.kLo, g.kHi = kLo, min(g.k, kLo+spanK)
@@ -104,9 +104,11 @@ func (g *product) shareB(pool *Pool, s *Scratch) {
 	}
 }
 
-// spanK is how much of k to pack at once for an operand so many elements wide.
-func (g *product) spanK(wide int) int {
-	most := max(blockK, packLimit/min(wide, 1024))
+// spanK is how much of k is worked through before the next part: little enough
+// for that part of both operands to stay in the last cache, as the one that is
+// not packed whole is read a panel's width, less than a page, at a time.
+func (g *product) spanK() int {
+	most := max(blockK, packLimit/min(g.m+g.n, 1024))
 	return roundUp(min(max(1, g.k), most), blockK)
 }
 
