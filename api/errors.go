@@ -67,6 +67,7 @@ func toError(err error) *Error {
 	var own *Error
 	var tooLong *pipeline.PromptTooLongError
 	var option *pipeline.OptionError
+	var input *pipeline.InputError
 	switch {
 	case errors.As(err, &own):
 		return own
@@ -75,6 +76,14 @@ func toError(err error) *Error {
 			Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "messages",
 			Code: "context_length_exceeded", Message: tooLong.Error(), cause: err,
 		}
+	case errors.As(err, &input):
+		e := &Error{
+			Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "input", Message: input.Error(), cause: err,
+		}
+		if input.TooLong {
+			e.Code = "context_length_exceeded"
+		}
+		return e
 	case errors.As(err, &option):
 		return &Error{
 			Status: http.StatusBadRequest, Type: "invalid_request_error",

@@ -16,6 +16,11 @@ type Chatter interface {
 	Chat(ctx context.Context, r pipeline.ChatRequest, emit func(pipeline.Piece) error) (pipeline.Reply, error)
 }
 
+// Embedder turns texts into vectors; *pipeline.Engine does.
+type Embedder interface {
+	Embed(ctx context.Context, r pipeline.EmbedRequest) (pipeline.Embeddings, error)
+}
+
 // Model is what the server serves and the name it goes by.
 type Model struct {
 	ID      string
@@ -23,6 +28,10 @@ type Model struct {
 	Chatter Chatter
 	// Defaults are what a request that leaves a parameter open gets.
 	Defaults pipeline.Options
+	// Embedder answers /v1/embeddings; nil refuses it.
+	Embedder Embedder
+	// Pooling is how it makes a vector of a text's tokens; mean when empty.
+	Pooling pipeline.Pooling
 }
 
 // modelObject is OpenAI's description of a model.

@@ -83,6 +83,7 @@ func (s *Server) Handler() http.Handler {
 		r.Get("/models", s.listModels)
 		r.Get("/models/{model}", s.getModel)
 		r.Post("/chat/completions", s.chatCompletions)
+		r.Post("/embeddings", s.embeddings)
 	})
 	return r
 }

@@ -7,11 +7,16 @@ import (
 	"causerie/models/gpt2"
 )
 
-// step is one sequence's share of a forward pass.
+// step is one sequence's share of a forward pass, or a pass of its own for
+// texts to embed.
 type step struct {
 	segment gpt2.Segment
 	logits  []float32 // receives the last token's logits; nil when they are not wanted
-	done    chan error
+
+	embed  []gpt2.Segment // instead of segment: whole texts
+	hidden []float32      // receives the hidden states of their tokens
+
+	done chan error
 }
 
 // batcher runs the steps of all sequences on one runner. Steps that wait at
@@ -59,8 +64,25 @@ func (b *batcher) run() {
 	var batch []*step
 	for first := range b.steps {
 		batch = b.gather(append(batch[:0], first))
-		b.pass(batch)
+		if batch = b.embed(batch); len(batch) > 0 {
+			b.pass(batch)
+		}
 	}
+}
+
+// embed runs the steps that embed, each in a pass of its own, and returns the
+// others: replies share their pass for the weights' sake, texts to embed have
+// rows enough of their own.
+func (b *batcher) embed(batch []*step) []*step {
+	replies := batch[:0]
+	for _, s := range batch {
+		if s.embed == nil {
+			replies = append(replies, s)
+			continue
+		}
+		s.done <- b.runner.Hidden(s.embed, s.hidden)
+	}
+	return replies
 }
 
 // gather adds the steps that wait, or come within patience, to the batch.

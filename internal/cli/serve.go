@@ -19,6 +19,7 @@ import (
 type ServeCmd struct {
 	Listen  string        `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"HOST:PORT"`
 	Model   string        `default:"default" help:"The bundled model (\"default\") or a Hugging Face GPT-2 folder." placeholder:"NAME|DIR"`
+	Pooling string        `default:"mean" enum:"mean,last,decayed" help:"How /v1/embeddings makes one vector of a text's tokens (${enum})."`
 	Threads int           `help:"Threads that compute; 0 means one for each CPU."`
 	Slots   int           `default:"4" help:"Replies written at the same time."`
 	Queue   int           `default:"64" help:"Requests that may wait besides; more get a 429."`
@@ -75,7 +76,10 @@ func (c *ServeCmd) load(ctx context.Context, server *api.Server, log zerolog.Log
 		return nil, errors.Join(fmt.Errorf("%s: %w", engine.Name(), pipeline.ErrNoTokenizer), closeEngine(engine))
 	}
 	id := path.Base(engine.Name())
-	server.SetModel(api.Model{ID: id, Created: start, Chatter: engine, Defaults: engine.ChatDefaults()})
+	server.SetModel(api.Model{
+		ID: id, Created: start, Chatter: engine, Defaults: engine.ChatDefaults(),
+		Embedder: engine, Pooling: pipeline.Pooling(c.Pooling),
+	})
 	log.Info().Str("model", id).Int("parameters", engine.Model().Net.ParamCount()).Dur("load_ms", time.Since(start)).Msg("ready")
 	return engine, nil
 }

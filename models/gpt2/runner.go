@@ -64,6 +64,27 @@ func (r *Runner) Logits(segments []Segment, rows []int, dst []float32) error {
 	return nil
 }
 
+// Hidden runs whole sequences through the model and writes what the LM head
+// would read, the last layer norm of every token, to dst, [rows, width]. A
+// row's values are bit-equal whatever else is in the batch.
+func (r *Runner) Hidden(segments []Segment, dst []float32) error {
+	defer r.ws.Reset()
+	for i, s := range segments {
+		if s.Cache != nil {
+			return fmt.Errorf("gpt2: segment %d: a sequence to be embedded has no cache", i)
+		}
+	}
+	if err := r.model.layout(&r.batch, segments); err != nil {
+		return err
+	}
+	if rows, width := len(r.batch.ids), r.model.Config.Width; len(dst) != rows*width {
+		return fmt.Errorf("gpt2: room for %d values, %d rows of %d to write", len(dst), rows, width)
+	}
+	x := r.model.forward(r.ws, &r.batch, nil)
+	copy(dst, ops.ValuesOf(x))
+	return nil
+}
+
 // LossSum is a sum of weighted negative log-likelihoods in nats.
 type LossSum struct {
 	Sum    float64 // Σ weight·(-log p(target))

@@ -154,3 +154,7 @@ func asTensor(t mat.Tensor) *Tensor {
 	shape := v.Shape()
 	return newTensor(v.Data().F32(), shape[0], shape[1])
 }
+
+// ValuesOf returns the row-major content behind an operand, shared: it lasts
+// as long as the graph's workspace is not reset.
+func ValuesOf(t mat.Tensor) []float32 { return asTensor(t).data }

@@ -1,0 +1,218 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"causerie/models/gpt2"
+)
+
+// Pooling says how the hidden states of a text's tokens become one vector.
+type Pooling string
+
+const (
+	// PoolMean is the mean of all tokens' hidden states.
+	PoolMean Pooling = "mean"
+	// PoolLast is the hidden state of the last token, the only one of a
+	// decoder that has seen the whole text.
+	PoolLast Pooling = "last"
+	// PoolDecayed is a mean whose weights decay evenly from the last token to
+	// the first, as later tokens have seen more: Muennighoff (2022), section 3.1.
+	PoolDecayed Pooling = "decayed"
+)
+
+// ParsePooling turns a name into a Pooling.
+func ParsePooling(name string) (Pooling, error) {
+	switch p := Pooling(name); p {
+	case PoolMean, PoolLast, PoolDecayed:
+		return p, nil
+	}
+	return "", fmt.Errorf("unknown pooling %q (known are mean, last and decayed)", name)
+}
+
+// weight is what token i of n counts, before the vector is normalised.
+func (p Pooling) weight(i, n int) float64 {
+	switch {
+	case p == PoolDecayed:
+		return float64(i+1) / float64(n)
+	case p == PoolLast && i < n-1:
+		return 0
+	}
+	return 1
+}
+
+// EmbedInput is one text to embed, or its token ids.
+type EmbedInput struct {
+	Text string
+	IDs  []int32 // used when it is not nil
+}
+
+// EmbedRequest asks for vectors.
+type EmbedRequest struct {
+	Inputs  []EmbedInput
+	Pooling Pooling // PoolMean when empty
+	// Dimensions, if not 0, cuts the vectors off after so many numbers.
+	Dimensions int
+}
+
+// Embeddings are the vectors of an EmbedRequest's inputs, in their order.
+type Embeddings struct {
+	Vectors [][]float32 // each of length 1, of [Engine.Width] or Dimensions numbers
+	Tokens  int         // of all inputs together
+}
+
+// InputError refuses one of several inputs.
+type InputError struct {
+	Index   int // from 0
+	Problem string
+	TooLong bool // for the model's context
+}
+
+// Error names the input.
+func (e *InputError) Error() string { return fmt.Sprintf("input %d %s", e.Index, e.Problem) }
+
+// embedRows is how many tokens go through the model in one pass of an embedding
+// request: enough to keep the kernels busy, little enough for the steps of
+// replies that are being written to find their place between two passes.
+const embedRows = 512
+
+// Width is how many numbers a vector of Embed has.
+func (e *Engine) Width() int { return e.model.Net.Config.Width }
+
+// Embed turns texts into vectors of length 1. A text's vector has the same
+// bits whatever other inputs stand beside it.
+func (e *Engine) Embed(ctx context.Context, req EmbedRequest) (Embeddings, error) {
+	if req.Pooling == "" {
+		req.Pooling = PoolMean
+	}
+	if _, err := ParsePooling(string(req.Pooling)); err != nil {
+		return Embeddings{}, err
+	}
+	if req.Dimensions < 0 || req.Dimensions > e.Width() {
+		return Embeddings{}, &OptionError{
+			Field: "dimensions", Problem: fmt.Sprintf("must lie between 1 and %d, the model's width, not %d", e.Width(), req.Dimensions),
+		}
+	}
+	if req.Dimensions == 0 {
+		req.Dimensions = e.Width()
+	}
+	segments, err := e.embedSegments(req.Inputs)
+	if err != nil {
+		return Embeddings{}, err
+	}
+	inner, leave, err := e.enter(ctx)
+	if err != nil {
+		return Embeddings{}, err
+	}
+	defer leave()
+	out := Embeddings{Vectors: make([][]float32, 0, len(segments))}
+	s := &step{done: make(chan error, 1)}
+	for len(segments) > 0 {
+		if err := context.Cause(inner); err != nil {
+			return Embeddings{}, err
+		}
+		n, rows := passOf(segments)
+		s.embed, s.hidden = segments[:n], growTo(s.hidden, rows*e.Width())
+		if err := e.batcher.do(s); err != nil {
+			return Embeddings{}, err
+		}
+		out.Vectors = pool(out.Vectors, s.embed, s.hidden, req)
+		out.Tokens += rows
+		segments = segments[n:]
+	}
+	return out, nil
+}
+
+// embedSegments checks the inputs and turns them into token ids.
+func (e *Engine) embedSegments(inputs []EmbedInput) ([]gpt2.Segment, error) {
+	segments := make([]gpt2.Segment, len(inputs))
+	for i, in := range inputs {
+		ids := in.IDs
+		if ids == nil {
+			if e.model.Tokenizer == nil {
+				return nil, ErrNoTokenizer
+			}
+			if strings.TrimSpace(in.Text) != "" {
+				ids = e.model.Tokenizer.Encode(nil, in.Text)
+			}
+		}
+		switch {
+		case len(ids) == 0:
+			return nil, &InputError{Index: i, Problem: "is empty; there is nothing to embed"}
+		case len(ids) > e.Context():
+			return nil, &InputError{Index: i, TooLong: true,
+				Problem: fmt.Sprintf("has %d tokens, but the model's context holds %d", len(ids), e.Context())}
+		}
+		if err := e.checkIDs(ids); err != nil {
+			return nil, &InputError{Index: i, Problem: "is refused: " + err.Error()}
+		}
+		segments[i].Tokens = ids
+	}
+	return segments, nil
+}
+
+// passOf is how many of the segments make the next pass, at least one, and
+// their rows.
+func passOf(segments []gpt2.Segment) (n, rows int) {
+	for _, s := range segments {
+		if n > 0 && rows+len(s.Tokens) > embedRows {
+			break
+		}
+		n++
+		rows += len(s.Tokens)
+	}
+	return n, rows
+}
+
+// pool appends the vectors of a pass. Sums are in float64 and in the order of
+// the tokens, so they do not depend on the pass.
+func pool(dst [][]float32, segments []gpt2.Segment, hidden []float32, req EmbedRequest) [][]float32 {
+	rows := 0
+	for _, s := range segments {
+		rows += len(s.Tokens)
+	}
+	width := len(hidden) / rows
+	sum := make([]float64, req.Dimensions)
+	for _, s := range segments {
+		clear(sum)
+		for i := range s.Tokens {
+			weight := req.Pooling.weight(i, len(s.Tokens))
+			if weight == 0 {
+				continue
+			}
+			for j, x := range hidden[i*width : i*width+len(sum)] {
+				sum[j] += weight * float64(x)
+			}
+		}
+		dst = append(dst, normalised(sum))
+		hidden = hidden[len(s.Tokens)*width:]
+	}
+	return dst
+}
+
+// normalised is the vector of length 1 in x's direction; the zero vector stays.
+func normalised(x []float64) []float32 {
+	square := 0.0
+	for _, v := range x {
+		square += v * v
+	}
+	length := math.Sqrt(square)
+	if length == 0 {
+		length = 1
+	}
+	out := make([]float32, len(x))
+	for i, v := range x {
+		out[i] = float32(v / length)
+	}
+	return out
+}
+
+// growTo returns a slice of n elements, of buf's memory if that is enough.
+func growTo(buf []float32, n int) []float32 {
+	if cap(buf) < n {
+		return make([]float32, n)
+	}
+	return buf[:n]
+}
