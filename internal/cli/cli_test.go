@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"causerie/corpora"
 )
 
 func TestMainUsage(t *testing.T) {
@@ -33,6 +35,8 @@ func TestMainUsage(t *testing.T) {
 		{[]string{"corpora", "stats"}, exitUsage, "", "<file>"},
 		{[]string{"corpora", "stats", "no-such.jsonl", "--tokenizer", "none"}, exitFailure, "", "no-such.jsonl"},
 		{[]string{"corpora", "stats", "starter", "--tokenizer", "no/such"}, exitFailure, "", "no/such"},
+		{[]string{"corpora", "chain", "starter", "--most", "1"}, exitUsage, "", "at least 2"},
+		{[]string{"corpora", "chain", "no-such.jsonl"}, exitFailure, "", "no-such.jsonl"},
 	} {
 		code, out, errOut := run(t, "", test.args...)
 		if code != test.code || !strings.Contains(out, test.out) || !strings.Contains(errOut, test.errOut) {
@@ -78,5 +82,29 @@ func TestCorporaStats(t *testing.T) {
 	code, out, errOut = run(t, "", "corpora", "stats", "starter", "--tokenizer", "none", "--json")
 	if code != 0 || !strings.HasPrefix(out, "{") || !strings.Contains(out, `"dialogues"`) {
 		t.Errorf("exit code %d, stderr %q, stdout:\n%.300s", code, errOut, out)
+	}
+}
+
+// TestCorporaChain reads back what the command writes.
+func TestCorporaChain(t *testing.T) {
+	code, out, errOut := run(t, "", "corpora", "chain", "starter", "--count", "30")
+	if code != 0 || errOut != "" {
+		t.Fatalf("exit code %d, stderr %q", code, errOut)
+	}
+	r, err := corpora.NewReader("chained", strings.NewReader(out), corpora.Options{Format: corpora.FormatTurns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	langs := map[string]int{}
+	for d, err := range r.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if langs[d.Lang]++; len(d.Turns) < 4 || len(d.Turns)%2 != 0 {
+			t.Errorf("%s has %d turns", d.ID, len(d.Turns))
+		}
+	}
+	if langs["en"] != 30 || langs["zh"] != 30 {
+		t.Errorf("conversations by language: %v", langs)
 	}
 }

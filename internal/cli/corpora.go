@@ -17,6 +17,7 @@ import (
 // CorporaCmd is `causerie corpora`.
 type CorporaCmd struct {
 	Stats CorporaStatsCmd `cmd:"" help:"Count dialogues, turns, tokens, lengths and duplicates."`
+	Chain CorporaChainCmd `cmd:"" help:"Join short dialogues to conversations that change their subject."`
 }
 
 // CorporaStatsCmd is `causerie corpora stats`.
