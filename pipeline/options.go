@@ -104,7 +104,7 @@ func (o *Options) validateFor(vocab int) error {
 // recommends none: lively, but on the subject.
 func ChatDefaults() Options {
 	return Options{
-		Options:        sampling.Options{Temperature: 0.7, TopP: 0.9, RepetitionPenalty: 1.1},
+		Options:        sampling.Options{Temperature: 0.5, TopP: 0.9, RepetitionPenalty: 1},
 		MaxTokens:      defaultMaxTokens,
 		MinTokens:      1,
 		WholeSentences: true,
