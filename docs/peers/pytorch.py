@@ -2,7 +2,7 @@
 
     pip install torch transformers
     python3 docs/peers/pytorch.py train     # training steps of 4 x 64 tokens with AdamW and clipping, tokens/s
-    python3 docs/peers/pytorch.py decode    # one stream, 64 tokens in, 64 out, greedy, tokens/s
+    python3 docs/peers/pytorch.py decode    # one stream, 3 tokens in, 64 out, greedy, tokens/s
 
 Prints the median and the extremes of five rounds.
 """
@@ -42,7 +42,7 @@ def train(model):
 
 def decode(model):
     model.eval()
-    ids = torch.randint(0, 50257, (1, 64))
+    ids = torch.randint(0, 50257, (1, 3))
     with torch.inference_mode():
         rounds(lambda: model.generate(ids, attention_mask=torch.ones_like(ids), min_new_tokens=64, max_new_tokens=64,
                                       do_sample=False, pad_token_id=0), 64)
