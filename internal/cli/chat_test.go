@@ -150,7 +150,9 @@ func TestChatInterruptReply(t *testing.T) {
 	}
 }
 
-// interruptingWriter sends a signal at the first write.
+// interruptingWriter sends a signal at the first write. The later ones take a
+// moment, as a screen does: a small model would otherwise be done before the
+// goroutine that got the signal has run at all.
 type interruptingWriter struct {
 	strings.Builder
 	interrupts chan<- os.Signal
@@ -163,6 +165,8 @@ func (w *interruptingWriter) Write(p []byte) (int, error) {
 		case w.interrupts <- w.signal:
 		case <-time.After(5 * time.Second): // nobody listens: the test will tell
 		}
+	} else {
+		time.Sleep(time.Millisecond)
 	}
 	return w.Builder.Write(p)
 }
