@@ -12,11 +12,7 @@ import (
 
 // chatCompletions answers POST /v1/chat/completions.
 func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) {
-	if _, err := s.ready(); err != nil {
-		fail(w, r, err)
-		return
-	}
-	body, err := readObject(w, r)
+	body, err := s.readRequest(w, r)
 	if err != nil {
 		fail(w, r, err)
 		return

@@ -18,6 +18,15 @@ const maxBody = 4 << 20
 // bodyTime is how long a client may take to send it.
 const bodyTime = 30 * time.Second
 
+// readRequest is readObject for an endpoint that needs a model: while there is
+// none, no body is read.
+func (s *Server) readRequest(w http.ResponseWriter, r *http.Request) (object, error) {
+	if _, err := s.ready(); err != nil {
+		return nil, err
+	}
+	return readObject(w, r)
+}
+
 // readObject reads the body, which must be one JSON object, into its fields.
 // What a field means is left to whoever knows it, so that every error can say
 // where it is; fields nobody knows are ignored.

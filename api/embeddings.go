@@ -17,11 +17,7 @@ const maxInputs = 2048
 
 // embeddings answers POST /v1/embeddings.
 func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) {
-	if _, err := s.ready(); err != nil {
-		fail(w, r, err)
-		return
-	}
-	body, err := readObject(w, r)
+	body, err := s.readRequest(w, r)
 	if err != nil {
 		fail(w, r, err)
 		return

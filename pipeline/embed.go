@@ -118,7 +118,7 @@ func (e *Engine) Embed(ctx context.Context, req EmbedRequest) (Embeddings, error
 		if err := e.batcher.do(s); err != nil {
 			return Embeddings{}, err
 		}
-		out.Vectors = pool(out.Vectors, s.embed, s.hidden, req)
+		out.Vectors = pool(out.Vectors, s.embed, s.hidden, e.Width(), req)
 		out.Tokens += rows
 		segments = segments[n:]
 	}
@@ -166,14 +166,9 @@ func passOf(segments []gpt2.Segment) (n, rows int) {
 	return n, rows
 }
 
-// pool appends the vectors of a pass. Sums are in float64 and in the order of
+// pool appends the vectors of a pass whose hidden states are [rows, width]. Sums are in float64 and in the order of
 // the tokens, so they do not depend on the pass.
-func pool(dst [][]float32, segments []gpt2.Segment, hidden []float32, req EmbedRequest) [][]float32 {
-	rows := 0
-	for _, s := range segments {
-		rows += len(s.Tokens)
-	}
-	width := len(hidden) / rows
+func pool(dst [][]float32, segments []gpt2.Segment, hidden []float32, width int, req EmbedRequest) [][]float32 {
 	sum := make([]float64, req.Dimensions)
 	for _, s := range segments {
 		clear(sum)
