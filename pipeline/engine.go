@@ -16,6 +16,8 @@ import (
 type EngineOptions struct {
 	// Threads that compute; 0 means one for each CPU.
 	Threads int
+	// DType is how the weights are kept while serving.
+	DType kernels.DType
 	// MaxSequences is how many replies are written at the same time. Each
 	// needs the memory of a KV cache, which is taken when it is first needed.
 	// 0 means 8.
@@ -100,7 +102,7 @@ func NewEngine(model Model, options EngineOptions) (*Engine, error) {
 		turns:   semaphore.NewWeighted(int64(options.MaxSequences)),
 	}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
-	model.Net.Freeze(e.pool)
+	model.Net.Freeze(e.pool, options.DType)
 	e.batcher = newBatcher(gpt2.NewRunner(model.Net, e.pool))
 	return e, nil
 }

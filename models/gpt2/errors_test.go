@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"causerie/models/gpt2"
+	"causerie/models/kernels"
 )
 
 func TestConfigErrorsNameTheField(t *testing.T) {
@@ -87,7 +88,7 @@ func TestTrainingRefusesWhatItCannotCompute(t *testing.T) {
 	if err := grad(one, 2, 1); err != nil {
 		t.Errorf("a good batch after bad ones: %v", err)
 	}
-	m.Freeze(nil)
+	m.Freeze(nil, kernels.Float32)
 	check("frozen", grad(one, 2, 1), "gradients")
 	check("frozen", m.Trainable(), "serving")
 }

@@ -97,7 +97,7 @@ func TestLogitsAreBitEqualHoweverComputed(t *testing.T) {
 			}
 			t.Run("trainable", func(t *testing.T) { check(t, m) })
 			frozen := newModel(t, cfg)
-			frozen.Freeze(pool)
+			frozen.Freeze(pool, kernels.Float32)
 			t.Run("frozen", func(t *testing.T) { check(t, frozen) })
 		})
 	}

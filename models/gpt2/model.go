@@ -153,9 +153,10 @@ func (m *Model) ZeroGrad() {
 }
 
 // Freeze lays the weights out for serving: each matrix once, in the order the
-// kernels read it. Logits stay bit-equal. A frozen model cannot be trained or
-// saved.
-func (m *Model) Freeze(pool *kernels.Pool) {
+// kernels read it, its values rounded to the type. Positions, norms and biases
+// stay as they are. With Float32 the logits stay bit-equal. A frozen model
+// cannot be trained or saved.
+func (m *Model) Freeze(pool *kernels.Pool, dtype kernels.DType) {
 	if m.frozen {
 		return
 	}
@@ -164,7 +165,7 @@ func (m *Model) Freeze(pool *kernels.Pool) {
 	m.eachTensor(func(t *ops.Tensor) {
 		p := &m.params[i]
 		if len(p.Shape) == 2 && p.Name != "wpe.weight" {
-			t.Freeze(pool)
+			t.Freeze(pool, dtype)
 			p.Data = nil
 		}
 		p.Grad = nil

@@ -41,7 +41,7 @@ func BenchmarkLinear(b *testing.B) {
 			benchProduct(b, flops, func(p *Pool) { Linear(p, y, x, w, nil, s.m, s.n, s.k) })
 		})
 		b.Run("packed/"+name, func(b *testing.B) {
-			packed := Pack(nil, w, s.n, s.k)
+			packed := Pack(nil, w, s.n, s.k, Float32)
 			benchProduct(b, flops, func(p *Pool) { LinearPacked(p, y, x, packed, nil, s.m) })
 		})
 		b.Run("gradInput/"+name, func(b *testing.B) {
@@ -72,7 +72,7 @@ func BenchmarkFewRows(b *testing.B) {
 	for _, s := range []struct{ n, k int }{{3072, 768}, {768, 3072}, {50257, 768}, {1024, 256}} {
 		r := newRand(1)
 		w := random(r, s.n*s.k)
-		packed := Pack(nil, w, s.n, s.k)
+		packed := Pack(nil, w, s.n, s.k, Float32)
 		for _, m := range []int{1, 2, 4, 8} {
 			x, y := random(r, m*s.k), make([]float32, m*s.n)
 			run := func(name string, f func(p *Pool)) {

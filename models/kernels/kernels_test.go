@@ -53,7 +53,7 @@ func TestLinear(t *testing.T) {
 	x, w, b := random(r, m*k), random(r, n*k), random(r, n)
 	y, yp, row := make([]float32, m*n), make([]float32, m*n), make([]float32, k)
 	Linear(pool, y, x, w, b, m, n, k)
-	packed := Pack(pool, w, n, k)
+	packed := Pack(pool, w, n, k, Float32)
 	LinearPacked(pool, yp, x, packed, b, m)
 	sameBits(t, "packed", yp, y)
 	packed.Row(33, row)

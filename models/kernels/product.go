@@ -388,6 +388,12 @@ func (g *product) packPanel(dst []float32, j, p, k int) {
 type Scratch struct {
 	a, b []float32
 	job  product // kept here so that a product allocates nothing
+
+	// The same for products with narrow weights.
+	cells  []uint32
+	meta   []rowMeta
+	lists  []outlier
+	narrow narrow
 }
 
 // multiply computes a product with this scratch, or if it is nil with one from

@@ -141,7 +141,7 @@ func TestOneRowManyWays(t *testing.T) {
 	defer two.Close()
 	var want []float32 // of every path: they share their bits
 	onPaths(t, func(t *testing.T) {
-		packed := Pack(two, w, n, k)
+		packed := Pack(two, w, n, k, Float32)
 		var s Scratch
 		wT := make([]float32, k*n)
 		for j := range n {

@@ -102,6 +102,18 @@ func squaredDeviations(x []float32, mean float32) float32 {
 	return fold(&l)
 }
 
+// magnitude returns max |x| and Σ x², in lane order. NaN shows in the latter.
+func magnitude(x []float32) (largest, squares float32) {
+	var l, q [lanes]float32
+	n := whole(len(x))
+	magnitudeBlocks(x[:n], &l, &q)
+	if n < len(x) {
+		b := padded(x, 0)
+		magnitudeBlocks(b[:], &l, &q)
+	}
+	return foldMaximum(&l), fold(&q)
+}
+
 // SumSquares returns Σ x² in float64, in lane order.
 func SumSquares(x []float32) float64 {
 	var l [lanes]float64

@@ -45,13 +45,19 @@ func (t *Tensor) Trainable() {
 	t.SetRequiresGrad(true)
 }
 
+// NewFrozen returns the tensor of a weight that is laid out for serving already.
+func NewFrozen(w *kernels.Packed) *Tensor {
+	return &Tensor{Dense: mat.NewDense[float32](mat.WithShape(0, 0)), rows: w.N, cols: w.K, param: true, packed: w}
+}
+
 // Freeze lays a weight out for serving and gives its row-major memory up.
-// Results stay bit-equal; a frozen weight cannot be trained or saved.
-func (t *Tensor) Freeze(pool *kernels.Pool) {
+// Results stay bit-equal when the type is Float32; a frozen weight cannot be
+// trained or saved.
+func (t *Tensor) Freeze(pool *kernels.Pool, dtype kernels.DType) {
 	if t.packed != nil {
 		return
 	}
-	t.packed = kernels.Pack(pool, t.data, t.rows, t.cols)
+	t.packed = kernels.Pack(pool, t.data, t.rows, t.cols, dtype)
 	t.SetRequiresGrad(false)
 	t.grad, t.data = nil, nil
 	t.Dense = mat.NewDense[float32](mat.WithShape(0, 0))

@@ -1,6 +1,10 @@
 package ops
 
-import "testing"
+import (
+	"testing"
+
+	"causerie/models/kernels"
+)
 
 func TestWorkspaceReusesMemory(t *testing.T) {
 	ws := NewWorkspace(nil)
@@ -66,7 +70,7 @@ func TestFrozenWeightKeepsItsRows(t *testing.T) {
 	data := randoms(7*5, 1)
 	want := append([]float32(nil), data...)
 	p := NewParam(data, 7, 5)
-	p.Freeze(nil)
+	p.Freeze(nil, kernels.Float32)
 	if !p.Frozen() || p.Values() != nil || p.Shape()[0] != 7 || p.Shape()[1] != 5 {
 		t.Errorf("frozen: %v, values %v, shape %v", p.Frozen(), p.Values(), p.Shape())
 	}

@@ -1,0 +1,41 @@
+package kernels
+
+import "math"
+
+// A BFloat16 product rounds x to bfloat16, too, and sums in float32:
+//
+//	acc = 0
+//	for each pair of inputs (p, p+1) {
+//		acc = fma(x[p+1], w[p+1], acc)
+//		acc = fma(x[p], w[p], acc)
+//	}
+//	y = acc + bias
+//
+// which is, rounding by rounding, what VDPBF16PS does to a pair; so processors
+// without that instruction give the same bits. Like it, everything here takes
+// bfloat16's denormals for zero.
+
+// ToBFloat16 rounds x to the nearest bfloat16, ties to even. Infinities and
+// NaN stay what they are, denormals become zero.
+func ToBFloat16(x float32) uint16 {
+	const infinity = 0x7f800000
+	bits := math.Float32bits(x)
+	if bits&^(1<<31) > infinity {
+		return uint16(bits>>16) | 0x40 // NaN stays NaN without its lower half
+	}
+	return flushBFloat16(uint16((bits + 0x7fff + bits>>16&1) >> 16))
+}
+
+// flushBFloat16 turns denormals into zero of the same sign.
+func flushBFloat16(x uint16) uint16 {
+	const exponent = 0x7f80
+	if x&exponent == 0 {
+		return x & (1 << 15)
+	}
+	return x
+}
+
+func fromBFloat16(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
+
+// roundBFloat16 is x in float32 after rounding to bfloat16.
+func roundBFloat16(x float32) float32 { return fromBFloat16(ToBFloat16(x)) }

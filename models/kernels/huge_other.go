@@ -1,0 +1,5 @@
+//go:build !linux
+
+package kernels
+
+func adviseHuge[T uint32 | float32]([]T) {}
