@@ -152,3 +152,28 @@ func BenchmarkRows(b *testing.B) {
 	bench("Add", func() { Add(nil, y, x, z) })
 	bench("SumSquares", func() { SumSquares(x) })
 }
+
+// BenchmarkNarrow is few rows and many with each weight type: bytes read a
+// second for few, operations a second for many.
+func BenchmarkNarrow(b *testing.B) {
+	for _, s := range []struct{ n, k int }{{2304, 768}, {768, 3072}, {50257, 768}, {1024, 256}} {
+		r := newRand(1)
+		w := random(r, s.n*s.k)
+		for _, d := range []DType{Float32, BFloat16, Int8} {
+			packed := Pack(nil, w, s.n, s.k, d)
+			for _, m := range []int{1, 8, 512} {
+				x, y := random(r, m*s.k), make([]float32, m*s.n)
+				b.Run(fmt.Sprintf("%v/%dx%dx%d", d, m, s.n, s.k), func(b *testing.B) {
+					pool := NewPool(0)
+					defer pool.Close()
+					for b.Loop() {
+						LinearPacked(pool, y, x, packed, nil, m)
+					}
+					seconds := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
+					b.ReportMetric(float64(packed.Bytes())/seconds, "GB/s")
+					b.ReportMetric(2*float64(m*s.n*s.k)/seconds, "GOP/s")
+				})
+			}
+		}
+	}
+}

@@ -9,7 +9,7 @@ import "math"
 //		acc = fma(x[p+1], w[p+1], acc)
 //		acc = fma(x[p], w[p], acc)
 //	}
-//	y = acc + bias
+//	y = acc + bias  (0 when there is none)
 //
 // which is, rounding by rounding, what VDPBF16PS does to a pair; so processors
 // without that instruction give the same bits. Like it, everything here takes

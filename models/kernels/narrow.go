@@ -180,6 +180,12 @@ type rowCells struct {
 	words  int
 }
 
+// after is where the cells of a later step go.
+func (c rowCells) after(step int) rowCells {
+	c.to = c.to[min(len(c.to), step*c.stride):]
+	return c
+}
+
 // quantize turns x into integers, one cell for four, and says how. The list
 // has room for an outlier a step.
 func (c rowCells) quantize(x []float32, list []outlier, width int) rowMeta {

@@ -18,11 +18,11 @@ func (c rowCells) quantizeWideGeneric(x []float32, inverse float32) {
 }
 
 // quantizeBytesGeneric puts four integers in a word, and what does not fit a
-// byte into the list; at is the number of bytes from one step of a panel to
-// the next. It returns the integers' sum.
-func (c rowCells) quantizeBytesGeneric(x []float32, inverse float32, list []outlier, at, step int) (int32, []outlier) {
+// byte into the list: x begins with step first, and a panel's steps are at
+// bytes apart. It returns the integers' sum.
+func (c rowCells) quantizeBytesGeneric(x []float32, inverse float32, list []outlier, at, first int) (int32, []outlier) {
 	var sum int32
-	for s := step; len(x) > 0; s++ {
+	for s := 0; len(x) > 0; s++ {
 		q, n := quantizeStep(x, inverse)
 		var low, high uint32
 		for i, v := range q {
@@ -33,7 +33,7 @@ func (c rowCells) quantizeBytesGeneric(x []float32, inverse float32, list []outl
 		}
 		c.to[s*c.stride] = low
 		if high != 0 {
-			list = append(list, outlier{int32(s * at), high})
+			list = append(list, outlier{int32((first + s) * at), high})
 		}
 		x = x[n:]
 	}
@@ -107,10 +107,11 @@ func (t *narrowTileArgs) runBFloat16Generic() {
 				acc = fma32(math.Float32frombits(cell[0]), fromBFloat16(uint16(w>>16)), acc)
 				acc = fma32(math.Float32frombits(cell[1]), fromBFloat16(uint16(w)), acc)
 			}
+			var bias float32
 			if t.bias != nil {
-				acc += t.bias[j]
+				bias = t.bias[j]
 			}
-			t.y[i*t.ystep+j] = acc
+			t.y[i*t.ystep+j] = acc + bias
 		}
 	}
 }

@@ -57,10 +57,11 @@ func bfloat16Reference(x, w, bias []float32, m, n, k int) []float32 {
 					}
 				}
 			}
+			var b float32
 			if bias != nil {
-				acc += bias[j]
+				b = bias[j]
 			}
-			y[i*n+j] = acc
+			y[i*n+j] = acc + b
 		}
 	}
 	return y

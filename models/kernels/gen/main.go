@@ -15,7 +15,7 @@ import (
 func main() {
 	log.SetFlags(0)
 	isaName := flag.String("isa", "avx512", "instruction set: avx512 or avx2")
-	kind := flag.String("kind", "", "what to write: products or vectors")
+	kind := flag.String("kind", "", "what to write: products, vectors or narrow")
 	flag.Parse()
 
 	s, ok := isas[*isaName]
@@ -28,8 +28,13 @@ func main() {
 		products(s)
 	case "vectors":
 		vectors(s)
+	case "narrow":
+		narrow(s)
 	default:
 		log.Fatalf("gen: nothing called %q to write", *kind)
 	}
 	Generate()
+	if err := spell(flag.Lookup("out").Value.String()); err != nil {
+		log.Fatalf("gen: %v", err)
+	}
 }
