@@ -58,7 +58,7 @@ func benchmarkStep(b *testing.B, cfg gpt2.Config, sequences, length int) {
 		optimizer.step(number, o.LR, clipScale(norms.global(), 1))
 	}
 	step() // the first one makes the memory
-	peak := kernels.MeasurePeak(pool)
+	peak := kernels.MeasurePeak(pool, kernels.Float32)
 	for b.Loop() {
 		step()
 	}

@@ -21,11 +21,11 @@ func benchProduct(b *testing.B, flops int, f func(p *Pool)) {
 	pool := NewPool(0)
 	defer pool.Close()
 	f(pool)
-	peak := MeasurePeak(pool)
+	peak := MeasurePeak(pool, Float32)
 	for b.Loop() {
 		f(pool)
 	}
-	peak = max(peak, MeasurePeak(pool))
+	peak = max(peak, MeasurePeak(pool, Float32))
 	rate := float64(flops) * float64(b.N) / float64(b.Elapsed().Nanoseconds())
 	b.ReportMetric(rate, "GFLOP/s")
 	b.ReportMetric(100*rate/peak, "%peak")
@@ -101,13 +101,13 @@ func BenchmarkHeads(b *testing.B) {
 		}
 		run := func(name string, f func()) {
 			b.Run(fmt.Sprintf("%s/%dx%d", name, s.t, s.d), func(b *testing.B) {
-				peak := MeasurePeak(nil)
+				peak := MeasurePeak(nil, Float32)
 				for b.Loop() {
 					f()
 				}
 				rate := float64(2*s.t*s.t*s.d) * float64(b.N) / float64(b.Elapsed().Nanoseconds())
 				b.ReportMetric(rate, "GFLOP/s")
-				b.ReportMetric(100*rate/max(peak, MeasurePeak(nil)), "%peak")
+				b.ReportMetric(100*rate/max(peak, MeasurePeak(nil, Float32)), "%peak")
 			})
 		}
 		run("scoresPanels", func() { GemmPanels(&scratch, scores, s.t, q, s.d, 1, keys, s.d*w, s.t, s.t, s.d, false) })
@@ -169,9 +169,11 @@ func BenchmarkNarrow(b *testing.B) {
 					for b.Loop() {
 						LinearPacked(pool, y, x, packed, nil, m)
 					}
-					seconds := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
-					b.ReportMetric(float64(packed.Bytes())/seconds, "GB/s")
-					b.ReportMetric(2*float64(m*s.n*s.k)/seconds, "GOP/s")
+					nanoseconds := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
+					rate := 2 * float64(m*s.n*s.k) / nanoseconds
+					b.ReportMetric(float64(packed.Bytes())/nanoseconds, "GB/s")
+					b.ReportMetric(rate, "GOP/s")
+					b.ReportMetric(100*rate/MeasurePeak(pool, d), "%peak")
 				})
 			}
 		}

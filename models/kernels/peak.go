@@ -2,10 +2,10 @@ package kernels
 
 import "time"
 
-// MeasurePeak returns how many GFLOP/s of fused multiply-adds the threads of
-// the pool reach together with no memory in the way: what products are
-// measured by. It takes some 50 ms.
-func MeasurePeak(p *Pool) float64 {
+// MeasurePeak returns how many billion operations a second, two for each
+// multiply-add of the type, the threads of the pool reach together with no
+// memory in the way: what products are measured by. It takes some 50 ms.
+func MeasurePeak(p *Pool, d DType) float64 {
 	const rounds = 8
 	n := 1000
 	best := 0.0
@@ -13,7 +13,7 @@ func MeasurePeak(p *Pool) float64 {
 		start := time.Now()
 		flops := 0
 		each := make([]int, p.Threads())
-		p.Run(p.Threads(), func(task, _ int) { each[task] = peakWork(n) })
+		p.Run(p.Threads(), func(task, _ int) { each[task] = peakWork(n, d) })
 		took := time.Since(start)
 		for _, f := range each {
 			flops += f

@@ -132,17 +132,3 @@ var tilesAVX2 = tileSet{
 		tile1x4ByRowAVX2, tile2x2ByRowAVX2, tile3x2ByRowAVX2,
 	},
 }
-
-// peakWork does n rounds of multiply-adds and returns how many operations that
-// was: a kernel's round is 12 vectors.
-func peakWork(n int) int {
-	switch active {
-	case pathAVX512:
-		peakAVX512(n)
-		return n * 12 * 16 * 2
-	case pathAVX2:
-		peakAVX2(n)
-		return n * 12 * 8 * 2
-	}
-	return peakGeneric(n)
-}

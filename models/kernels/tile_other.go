@@ -12,4 +12,4 @@ func copyRows(dst []float32, dstep int, src []float32, sstep, cols, k, _ int) {
 	copyRowsGeneric(dst, dstep, src, sstep, cols, k)
 }
 
-func peakWork(n int) int { return peakGeneric(n) }
+func peakWork(n int, _ DType) int { return peakGeneric(n) }
