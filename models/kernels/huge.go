@@ -1,10 +1,51 @@
 package kernels
 
-// makeHuge makes a large slice that is read from front to back again and
-// again. The system is asked for huge pages: with ordinary ones, finding out
-// where a page lies costs as much as reading some of it.
-func makeHuge[T uint32 | float32](n int) []T {
-	s := make([]T, n)
-	adviseHuge(s)
+import (
+	"sync"
+	"unsafe"
+)
+
+// A word is a type of which weights are made.
+type word interface{ uint32 | float32 }
+
+// makeHuge makes a slice that is read from front to back again and again, such
+// as a weight. The system is asked for huge pages: with ordinary ones, finding
+// out where a page lies costs as much as reading it. A matrix is often smaller
+// than a huge page, so many of them share a slab.
+func makeHuge[T word](n int) []T {
+	const large = 16 << 10
+	if n < large {
+		return make([]T, n)
+	}
+	s := slabs.take(n)
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(s))), n)
+}
+
+// slabs hands out the memory of the newest slab; what was handed out keeps its
+// slab alive. Of a slab, only what is used takes memory.
+var slabs slabList
+
+type slabList struct {
+	mu   sync.Mutex
+	free []uint32 // what is left of the newest
+}
+
+func (l *slabList) take(n int) []uint32 {
+	const (
+		size = 8 << 20 // words
+		line = 16      // words: no two weights share a cache line
+	)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n > len(l.free) {
+		fresh := make([]uint32, max(size, n))
+		adviseHuge(fresh)
+		if n >= size {
+			return fresh
+		}
+		l.free = fresh
+	}
+	s := l.free[:n:n]
+	l.free = l.free[min(len(l.free), roundUp(n, line)):]
 	return s
 }

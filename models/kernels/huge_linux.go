@@ -9,14 +9,14 @@ import (
 // adviseHuge asks for huge pages where s covers them whole. It must come
 // before the memory is touched. A system that has none says so; nothing is
 // lost then.
-func adviseHuge[T uint32 | float32](s []T) {
+func adviseHuge(s []uint32) {
 	const page = 2 << 20
 	if len(s) == 0 {
 		return
 	}
 	first := uintptr(unsafe.Pointer(unsafe.SliceData(s)))
 	skip := -first & (page - 1)
-	size := uintptr(len(s)) * unsafe.Sizeof(s[0])
+	size := 4 * uintptr(len(s))
 	if size < skip+page {
 		return
 	}

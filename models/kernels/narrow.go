@@ -113,11 +113,17 @@ func (g *narrow) convertTile(t int) {
 }
 
 // cut decides how many panels a task takes, and in how many parts the tiles
-// are cut when there are few panels: tasks enough to share them evenly, panels
-// few enough to stay in the second cache while the tiles run over them.
+// are cut when there are few panels. Few rows are bound by memory, which is
+// fastest read in long stretches: a task a thread. Many rows need tasks enough
+// to share them evenly, of panels few enough to stay in the second cache while
+// the tiles run over them.
 func (g *narrow) cut() {
 	const cache, tasksPerThread = 256 << 10, 4
 	panels := g.panels()
+	if g.tiles == 1 {
+		g.each, g.parts = max(1, (panels+g.threads-1)/g.threads), 1
+		return
+	}
 	fit := max(1, cache/(4*g.w.steps()*g.w.width))
 	g.each = max(1, min(fit, panels/(tasksPerThread*g.threads)))
 	g.parts = 1
@@ -165,12 +171,10 @@ func (g *narrow) tile(t, panel int, fresh bool) {
 	if g.bias != nil {
 		args.bias = g.bias[j : j+args.cols]
 	}
-	if g.w.dtype == BFloat16 {
-		args.runBFloat16()
-		return
+	if g.w.dtype == Int8 {
+		args.scales, args.meta = g.w.scales[j:j+g.w.width], g.meta[lo:hi]
 	}
-	args.scales, args.meta = g.w.scales[j:j+g.w.width], g.meta[lo:hi]
-	args.runInt8()
+	args.run(g.w.dtype)
 }
 
 // rowCells is where one row of x goes: a cell every stride words.

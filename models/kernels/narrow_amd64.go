@@ -27,84 +27,75 @@ type (
 	bfloat16Func func(steps int, a, b *uint32, ahead int, y *float32, ystep int, bias *float32)
 )
 
-// narrowAhead is how many bytes ahead of what it reads a tile asks for memory.
-const narrowAhead = 2048
-
 // noBias stands for a bias that is not there.
 var noBias [32]float32
 
-// ahead is how far ahead to ask for memory.
+// ahead is how many bytes ahead of what it reads a tile asks for memory: the
+// longer it takes over them, the further, as a processor that multiplies has
+// less room to look ahead itself. The distances are measured.
 func (t *narrowTileArgs) ahead() int {
-	if t.fresh {
-		return narrowAhead
-	}
-	return 0
-}
-
-// whole calls f for a tile that has all the columns of its panel: the kernels
-// read and write them all. A last panel that is not whole goes through a copy.
-func (t *narrowTileArgs) whole(f func(t *narrowTileArgs, bias *float32)) {
-	width := len(t.b) / t.steps
 	switch {
-	case t.cols < width:
-		t.inBuffer(width, f)
+	case !t.fresh:
+		return 0
+	case t.rows <= 2:
+		return 3 << 10
+	}
+	return 8 << 10
+}
+
+// run multiplies a tile. The kernels read and write all columns of a panel, so
+// a last one that is not whole goes through a copy.
+func (t *narrowTileArgs) run(d DType) {
+	switch {
+	case active == pathGeneric || t.steps == 0:
+		t.runGeneric(d)
+	case t.cols < len(t.b)/t.steps:
+		t.runPart(d)
 	case t.bias == nil:
-		f(t, &noBias[0])
+		t.runWhole(d, &noBias[0])
 	default:
-		f(t, &t.bias[0])
+		t.runWhole(d, &t.bias[0])
 	}
 }
 
-func (t *narrowTileArgs) inBuffer(width int, f func(t *narrowTileArgs, bias *float32)) {
+func (t *narrowTileArgs) runPart(d DType) {
 	var y [12 * 32]float32
 	var bias [32]float32
 	copy(bias[:], t.bias)
-	inner := *t
-	inner.y, inner.ystep = y[:], width
-	f(&inner, &bias[0])
+	width, to := len(t.b)/t.steps, *t
+	t.y, t.ystep = y[:], width
+	t.runWhole(d, &bias[0])
 	for i := range t.rows {
-		copy(t.y[i*t.ystep:i*t.ystep+t.cols], y[i*width:])
+		copy(to.y[i*to.ystep:i*to.ystep+t.cols], y[i*width:])
 	}
 }
 
-func (t *narrowTileArgs) runInt8() {
-	if active == pathGeneric || t.steps == 0 {
-		t.runInt8Generic()
+func (t *narrowTileArgs) runWhole(d DType, bias *float32) {
+	if d == Int8 {
+		int8Kernels()[t.rows](t.steps, &t.a[0], &t.b[0], t.ahead(), &t.y[0], 4*t.ystep, bias, &t.scales[0], (*uint32)(unsafe.Pointer(&t.meta[0])))
 		return
 	}
-	t.whole((*narrowTileArgs).int8)
+	bfloat16Kernels()[t.rows](t.steps, &t.a[0], &t.b[0], t.ahead(), &t.y[0], 4*t.ystep, bias)
 }
 
-// int8 runs the kernel of a whole tile.
-func (t *narrowTileArgs) int8(bias *float32) {
-	f := wideIntsAVX2[:]
+func int8Kernels() []int8Func {
 	switch {
 	case active == pathAVX512 && instructions.bytes:
-		f = bytesAVX512[:]
+		return bytesAVX512[:]
 	case active == pathAVX512:
-		f = wideIntsAVX512[:]
+		return wideIntsAVX512[:]
 	}
-	f[t.rows](t.steps, &t.a[0], &t.b[0], t.ahead(), &t.y[0], 4*t.ystep, bias, &t.scales[0], (*uint32)(unsafe.Pointer(&t.meta[0])))
+	return wideIntsAVX2[:]
 }
 
-func (t *narrowTileArgs) runBFloat16() {
-	if active == pathGeneric || t.steps == 0 {
-		t.runBFloat16Generic()
-		return
-	}
-	t.whole((*narrowTileArgs).bfloat16)
-}
-
-// bfloat16 runs the kernel of a whole tile.
-func (t *narrowTileArgs) bfloat16(bias *float32) {
-	f := wideFloatsAVX2[:]
+func bfloat16Kernels() []bfloat16Func {
 	switch {
 	case active == pathAVX512 && instructions.pairs:
-		f = pairsAVX512[:]
+		return pairsAVX512[:]
 	case active == pathAVX512:
-		f = wideFloatsAVX512[:]
+		return wideFloatsAVX512[:]
 	}
-	f[t.rows](t.steps, &t.a[0], &t.b[0], t.ahead(), &t.y[0], 4*t.ystep, bias)
+	return wideFloatsAVX2[:]
 }
 
 func (c rowCells) quantizeWide(x []float32, inverse float32) {

@@ -19,7 +19,7 @@ TEXT ·narrowWideInts1AVX2(SB), NOSPLIT, $0-72
 	JZ     doneWideInts1
 
 loopWideInts1:
-	PREFETCHT0   (DX)(BX*1)
+	PREFETCHT1   (DX)(BX*1)
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
 	VPXOR        const_AVX2_80808080<>+0(SB), Y4, Y4
@@ -40,7 +40,7 @@ loopWideInts1:
 	VPADDD       Y4, Y0, Y0
 	VPMADDWD     Y6, Y5, Y4
 	VPADDD       Y4, Y1, Y1
-	PREFETCHT0   64(DX)(BX*1)
+	PREFETCHT1   64(DX)(BX*1)
 	VMOVUPS      64(DX), Y4
 	VMOVUPS      96(DX), Y5
 	VPXOR        const_AVX2_80808080<>+0(SB), Y4, Y4
@@ -117,7 +117,7 @@ TEXT ·narrowWideFloats1AVX2(SB), NOSPLIT, $0-56
 	JZ     doneWideFloats1
 
 loopWideFloats1:
-	PREFETCHT0   (DX)(BX*1)
+	PREFETCHT1   (DX)(BX*1)
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
 	VPSLLD       $0x10, Y2, Y4
@@ -130,7 +130,7 @@ loopWideFloats1:
 	VBROADCASTSS 4(CX), Y2
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y2, Y5, Y1
-	PREFETCHT0   64(DX)(BX*1)
+	PREFETCHT1   64(DX)(BX*1)
 	VMOVUPS      64(DX), Y2
 	VMOVUPS      96(DX), Y3
 	VPSLLD       $0x10, Y2, Y4
@@ -191,7 +191,7 @@ TEXT ·narrowWideInts2AVX2(SB), NOSPLIT, $0-72
 	JZ     doneWideInts2
 
 loopWideInts2:
-	PREFETCHT0   (DX)(BX*1)
+	PREFETCHT1   (DX)(BX*1)
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
 	VPXOR        const_AVX2_80808080<>+0(SB), Y8, Y8
@@ -222,7 +222,7 @@ loopWideInts2:
 	VPADDD       Y8, Y2, Y2
 	VPMADDWD     Y10, Y9, Y8
 	VPADDD       Y8, Y3, Y3
-	PREFETCHT0   64(DX)(BX*1)
+	PREFETCHT1   64(DX)(BX*1)
 	VMOVUPS      64(DX), Y8
 	VMOVUPS      96(DX), Y9
 	VPXOR        const_AVX2_80808080<>+0(SB), Y8, Y8
@@ -316,7 +316,7 @@ TEXT ·narrowWideFloats2AVX2(SB), NOSPLIT, $0-56
 	JZ     doneWideFloats2
 
 loopWideFloats2:
-	PREFETCHT0   (DX)(BX*1)
+	PREFETCHT1   (DX)(BX*1)
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
 	VPSLLD       $0x10, Y4, Y6
@@ -335,7 +335,7 @@ loopWideFloats2:
 	VBROADCASTSS 12(CX), Y4
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y4, Y7, Y3
-	PREFETCHT0   64(DX)(BX*1)
+	PREFETCHT1   64(DX)(BX*1)
 	VMOVUPS      64(DX), Y4
 	VMOVUPS      96(DX), Y5
 	VPSLLD       $0x10, Y4, Y6
@@ -395,7 +395,7 @@ TEXT ·narrowWideInts3AVX2(SB), NOSPLIT, $0-72
 	JZ     doneWideInts3
 
 loopWideInts3:
-	PREFETCHT0   (DX)(BX*1)
+	PREFETCHT1   (DX)(BX*1)
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
 	VPXOR        const_AVX2_80808080<>+0(SB), Y6, Y6
@@ -436,7 +436,7 @@ loopWideInts3:
 	VPADDD       Y6, Y4, Y4
 	VPMADDWD     Y8, Y7, Y6
 	VPADDD       Y6, Y5, Y5
-	PREFETCHT0   64(DX)(BX*1)
+	PREFETCHT1   64(DX)(BX*1)
 	VMOVUPS      64(DX), Y6
 	VMOVUPS      96(DX), Y7
 	VPXOR        const_AVX2_80808080<>+0(SB), Y6, Y6
@@ -551,7 +551,7 @@ TEXT ·narrowWideFloats3AVX2(SB), NOSPLIT, $0-56
 	JZ     doneWideFloats3
 
 loopWideFloats3:
-	PREFETCHT0   (DX)(BX*1)
+	PREFETCHT1   (DX)(BX*1)
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
 	VPSLLD       $0x10, Y6, Y8
@@ -576,7 +576,7 @@ loopWideFloats3:
 	VBROADCASTSS 20(CX), Y6
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y6, Y9, Y5
-	PREFETCHT0   64(DX)(BX*1)
+	PREFETCHT1   64(DX)(BX*1)
 	VMOVUPS      64(DX), Y6
 	VMOVUPS      96(DX), Y7
 	VPSLLD       $0x10, Y6, Y8
@@ -649,7 +649,7 @@ TEXT ·narrowWideInts4AVX2(SB), NOSPLIT, $0-72
 	JZ     doneWideInts4
 
 loopWideInts4:
-	PREFETCHT0   (DX)(BX*1)
+	PREFETCHT1   (DX)(BX*1)
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
 	VPXOR        const_AVX2_80808080<>+0(SB), Y8, Y8
@@ -700,7 +700,7 @@ loopWideInts4:
 	VPADDD       Y8, Y6, Y6
 	VPMADDWD     Y10, Y9, Y8
 	VPADDD       Y8, Y7, Y7
-	PREFETCHT0   64(DX)(BX*1)
+	PREFETCHT1   64(DX)(BX*1)
 	VMOVUPS      64(DX), Y8
 	VMOVUPS      96(DX), Y9
 	VPXOR        const_AVX2_80808080<>+0(SB), Y8, Y8
@@ -840,7 +840,7 @@ TEXT ·narrowWideFloats4AVX2(SB), NOSPLIT, $0-56
 	JZ     doneWideFloats4
 
 loopWideFloats4:
-	PREFETCHT0   (DX)(BX*1)
+	PREFETCHT1   (DX)(BX*1)
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
 	VPSLLD       $0x10, Y8, Y10
@@ -871,7 +871,7 @@ loopWideFloats4:
 	VBROADCASTSS 28(CX), Y8
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y8, Y11, Y7
-	PREFETCHT0   64(DX)(BX*1)
+	PREFETCHT1   64(DX)(BX*1)
 	VMOVUPS      64(DX), Y8
 	VMOVUPS      96(DX), Y9
 	VPSLLD       $0x10, Y8, Y10

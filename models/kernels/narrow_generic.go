@@ -76,6 +76,14 @@ func (c rowCells) roundPairsGeneric(x []float32) {
 	}
 }
 
+func (t *narrowTileArgs) runGeneric(d DType) {
+	if d == Int8 {
+		t.runInt8Generic()
+	} else {
+		t.runBFloat16Generic()
+	}
+}
+
 // runInt8Generic is the int8 tile over cells of two words.
 func (t *narrowTileArgs) runInt8Generic() {
 	width := len(t.b) / t.steps

@@ -17,6 +17,5 @@ func magnitudeBlocks(x []float32, largest, squares *[lanes]float32) {
 	magnitudeGeneric(x, largest, squares)
 }
 
-func (t *narrowTileArgs) runInt8()     { t.runInt8Generic() }
-func (t *narrowTileArgs) runBFloat16() { t.runBFloat16Generic() }
+func (t *narrowTileArgs) run(d DType)  { t.runGeneric(d) }
 func detectNarrow() narrowInstructions { return narrowInstructions{} }

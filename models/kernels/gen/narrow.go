@@ -210,7 +210,7 @@ func (t *narrowTile) multiply(sets int) {
 	wide, cell := 2*t.bytes(), 4*t.words()
 	for half := range 2 {
 		for at := 0; at < wide; at += 64 {
-			PREFETCHT0(Mem{Base: b, Index: ahead, Scale: 1, Disp: half*wide + at})
+			PREFETCHT1(Mem{Base: b, Index: ahead, Scale: 1, Disp: half*wide + at})
 		}
 		w := t.prepare(Mem{Base: b, Disp: half * wide})
 		for i := range t.rows {
