@@ -47,8 +47,9 @@ const (
 	batchNumber = 1 << 32
 )
 
-// spinFor is how long a worker without a task looks out before it sleeps.
-const spinFor = 30 * time.Microsecond
+// spinFor is how long a worker without a task looks out before it sleeps: longer
+// than what lies between two products of a decoding step.
+const spinFor = 150 * time.Microsecond
 
 // NewPool starts a pool of the given number of threads, the goroutine that
 // calls Run being one of them. 0 or less means as many as Go may use at once.

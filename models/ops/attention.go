@@ -73,7 +73,7 @@ func (o *attention) each(f func(s Span, head int, scratch *attentionScratch)) {
 	for _, s := range o.spans {
 		work += s.Rows * (s.Past + s.Rows) * o.width
 	}
-	const worthWaking = 1 << 17 // multiply-adds: some ten microseconds
+	const worthWaking = 1 << 14 // multiply-adds: few, but keys and values come from memory
 	if work < worthWaking {
 		pool = nil
 	}
