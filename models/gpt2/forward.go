@@ -6,17 +6,18 @@ import (
 	"causerie/models/ops"
 )
 
-// forward builds the graph from token ids to the last layer norm, for the
-// given rows, or all of them when rows is nil.
-func (m *Model) forward(ws *ops.Workspace, b *batch, rows []int) mat.Tensor {
+// forward builds the graph from token ids to the last layer norm.
+func (m *Model) forward(ws *ops.Workspace, b *batch) mat.Tensor {
+	return m.Final.forward(ws, m.stack(ws, b), m.Config.Eps)
+}
+
+// stack builds the graph from token ids to what the last layer norm reads.
+func (m *Model) stack(ws *ops.Workspace, b *batch) mat.Tensor {
 	x := ops.Embed(ws, m.Tokens, m.Positions, b.ids, b.spans)
 	for layer, block := range m.Blocks {
 		x = block.forward(ws, x, b.spans, layer, m.Config)
 	}
-	if rows != nil {
-		x = ops.Gather(ws, x, rows)
-	}
-	return m.Final.forward(ws, x, m.Config.Eps)
+	return x
 }
 
 // forward is x + attention(norm(x)), and of that y + feed-forward(norm(y)).

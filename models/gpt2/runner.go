@@ -36,53 +36,25 @@ func (r *Runner) Model() *Model { return r.model }
 // A row's logits are bit-equal whatever else is in the batch, however the
 // sequence was cut into calls, and with any number of threads.
 func (r *Runner) Logits(segments []Segment, rows []int, dst []float32) error {
-	defer r.ws.Reset()
-	if err := r.model.layout(&r.batch, segments); err != nil {
-		return err
-	}
-	for _, row := range rows {
-		if row < 0 || row >= len(r.batch.ids) {
-			return fmt.Errorf("gpt2: row %d is not in [0, %d)", row, len(r.batch.ids))
-		}
-	}
-	vocab := r.model.Config.VocabSize
-	if len(dst) != len(rows)*vocab {
-		return fmt.Errorf("gpt2: room for %d logits, %d rows of %d asked for", len(dst), len(rows), vocab)
-	}
-	if rows == nil {
-		rows = []int{}
-	}
-	x := r.model.forward(r.ws, &r.batch, rows)
-	if len(rows) > 0 {
-		ops.Logits(r.ws, x, r.model.head(), dst)
-	}
-	for _, s := range segments {
-		if s.Cache != nil {
-			s.Cache.len += len(s.Tokens)
-		}
-	}
-	return nil
+	return r.Step(segments, Outputs{LogitRows: rows, Logits: dst})
 }
 
 // Hidden runs whole sequences through the model and writes what the LM head
 // would read, the last layer norm of every token, to dst, [rows, width]. A
 // row's values are bit-equal whatever else is in the batch.
 func (r *Runner) Hidden(segments []Segment, dst []float32) error {
-	defer r.ws.Reset()
+	rows := 0
 	for i, s := range segments {
 		if s.Cache != nil {
 			return fmt.Errorf("gpt2: segment %d: a sequence to be embedded has no cache", i)
 		}
+		rows += len(s.Tokens)
 	}
-	if err := r.model.layout(&r.batch, segments); err != nil {
-		return err
+	all := make([]int, rows)
+	for i := range all {
+		all[i] = i
 	}
-	if rows, width := len(r.batch.ids), r.model.Config.Width; len(dst) != rows*width {
-		return fmt.Errorf("gpt2: room for %d values, %d rows of %d to write", len(dst), rows, width)
-	}
-	x := r.model.forward(r.ws, &r.batch, nil)
-	copy(dst, ops.ValuesOf(x))
-	return nil
+	return r.Step(segments, Outputs{HiddenRows: all, Hidden: dst})
 }
 
 // LossSum is a sum of weighted negative log-likelihoods in nats.
@@ -174,6 +146,6 @@ func (r *Runner) loss(segments []Segment, targets []int32, weights []float32, sc
 			return nil, fmt.Errorf("gpt2: target %d of row %d is not in [0, %d)", id, i, m.Config.VocabSize)
 		}
 	}
-	x := m.forward(r.ws, &r.batch, nil)
+	x := m.forward(r.ws, &r.batch)
 	return ops.NewLoss(r.ws, x, m.head(), targets, weights, scale), nil
 }

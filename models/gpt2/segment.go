@@ -46,8 +46,8 @@ func (m *Model) layout(b *batch, segments []Segment) error {
 func (m *Model) span(s Segment) (ops.Span, error) {
 	span := ops.Span{Rows: len(s.Tokens)}
 	if s.Cache != nil {
-		span.Past, span.Cache = s.Cache.len, s.Cache.kv
-		if !s.Cache.kv.Fits(m.Config.Layers, m.Config.Heads, m.Config.HeadSize()) || s.Cache.cap != m.Config.Positions {
+		span.Past = s.Cache.len
+		if s.Cache.from.shape != m.kvShape() || s.Cache.from.positions != m.Config.Positions {
 			return span, fmt.Errorf("its cache was made for a model of another shape")
 		}
 	}
@@ -61,6 +61,12 @@ func (m *Model) span(s Segment) (ops.Span, error) {
 		if id < 0 || int(id) >= m.Config.VocabSize {
 			return span, fmt.Errorf("token %d at position %d is not in [0, %d)", id, span.Past+at, m.Config.VocabSize)
 		}
+	}
+	if s.Cache != nil {
+		if err := s.Cache.Reserve(span.Rows); err != nil {
+			return span, err
+		}
+		span.Blocks = s.Cache.kv
 	}
 	return span, nil
 }

@@ -18,8 +18,8 @@ const queryBlock = 64
 // where row i of a span sees the span's past and its rows up to i.
 //
 //	qkv    [rows, 3*width]: queries, keys and values side by side
-//	spans  the sequences; those with a cache have their keys and values
-//	       appended to it at position Past, for the given layer
+//	spans  the sequences; those with blocks have their keys and values
+//	       written there from position Past on, for the given layer
 //	heads  width is heads times the size of a head
 //
 // A sequence with a past cannot be trained: Backward knows only the rows of
@@ -86,16 +86,15 @@ func (o *attention) forwardHead(qkv *Tensor, s Span, head int, scratch *attentio
 	stride := qkv.cols
 	at := qkv.data[s.First*stride+head*o.size:]
 	q, k, v := at, at[o.width:], at[2*o.width:]
-	panels := o.panels(s, head, scratch)
-	panels.put(s.Past, s.Rows, k, v, stride)
+	blocks := o.blocks(s, head, scratch)
+	blocks.put(s.Past, s.Rows, k, v, stride)
 
 	for i := 0; i < s.Rows; i += queryBlock {
 		n := min(queryBlock, s.Rows-i)
 		tokens := s.Past + i + n
 		room := padded(tokens)
 		scores := grow(&scratch.scores, n*room)
-		kernels.GemmPanels(&scratch.gemm, scores, room, q[i*stride:], stride, 1,
-			panels.keys, o.size*kernels.PanelWidth(), n, tokens, o.size, false)
+		blocks.score(&scratch.gemm, scores, room, q[i*stride:], stride, n, tokens)
 		for r := range n {
 			row, seen := scores[r*room:(r+1)*room], s.Past+i+r+1
 			largest, sum := kernels.SoftmaxRow(row[:seen], row[:seen], o.scale)
@@ -103,23 +102,69 @@ func (o *attention) forwardHead(qkv *Tensor, s Span, head int, scratch *attentio
 			clear(row[seen:])
 		}
 		y := o.y.data[(s.First+i)*o.width+head*o.size:]
-		kernels.GemmPanels(&scratch.gemm, y, o.width, scores, room, 1,
-			panels.values, panels.capacity*kernels.PanelWidth(), n, o.size, tokens, false)
+		blocks.weigh(&scratch.gemm, y, o.width, scores, room, n, tokens)
 	}
 }
 
-// panels returns where a head's keys and values go: the cache, or memory of
+// headBlocks are the keys and values of one head of a sequence: the blocks of
+// a cache, or one block with room for all tokens.
+type headBlocks struct {
+	cached      []*KVBlock
+	layer, head int
+	whole       headPanels // when nothing is cached
+}
+
+// blocks returns where a head's keys and values go: the cache, or memory of
 // the worker.
-func (o *attention) panels(s Span, head int, scratch *attentionScratch) headPanels {
-	if s.Cache != nil {
-		return s.Cache.head(o.layer, head)
+func (o *attention) blocks(s Span, head int, scratch *attentionScratch) headBlocks {
+	if s.Blocks != nil {
+		return headBlocks{cached: s.Blocks, layer: o.layer, head: head}
 	}
 	room := padded(s.Rows)
-	return headPanels{
+	return headBlocks{whole: headPanels{
 		size: o.size, capacity: room,
 		keys:   grow(&scratch.keys, room*o.size),
 		values: grow(&scratch.values, room*padded(o.size)),
+	}}
+}
+
+// each calls f for every block with some of the tokens [from, to): its panels,
+// the number of its first token, and which of its rows are meant.
+func (h *headBlocks) each(from, to int, f func(p headPanels, first, lo, hi int)) {
+	if h.cached == nil {
+		f(h.whole, 0, from, to)
+		return
 	}
+	for i := from / BlockTokens; i*BlockTokens < to; i++ {
+		first := i * BlockTokens
+		f(h.cached[i].head(h.layer, h.head), first, max(from-first, 0), min(to-first, BlockTokens))
+	}
+}
+
+// put writes n keys and values of tokens past, past+1, …
+func (h *headBlocks) put(past, n int, k, v []float32, stride int) {
+	h.each(past, past+n, func(p headPanels, first, lo, hi int) {
+		skip := (first + lo - past) * stride
+		p.put(lo, hi-lo, k[skip:], v[skip:], stride)
+	})
+}
+
+// score sets scores[n, tokens], of the given row length, to q·Kᵀ.
+func (h *headBlocks) score(s *kernels.Scratch, scores []float32, room int, q []float32, stride, n, tokens int) {
+	h.each(0, tokens, func(p headPanels, first, _, hi int) {
+		kernels.GemmPanels(s, scores[first:], room, q, stride, 1,
+			p.keys, p.size*kernels.PanelWidth(), n, hi, p.size, false)
+	})
+}
+
+// weigh sets y[n, size], in rows of the given stride, to scores·V. Each
+// element is one chain over all tokens: a block takes it up where the one
+// before has put it down, so blocks do not show in the result.
+func (h *headBlocks) weigh(s *kernels.Scratch, y []float32, stride int, scores []float32, room, n, tokens int) {
+	h.each(0, tokens, func(p headPanels, first, _, hi int) {
+		kernels.GemmPanels(s, y, stride, scores[first:], room, 1,
+			p.values, p.capacity*kernels.PanelWidth(), n, p.size, hi, first > 0)
+	})
 }
 
 // grow returns n floats of *buf, whose content is arbitrary, making it larger

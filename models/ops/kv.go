@@ -2,58 +2,68 @@ package ops
 
 import "causerie/models/kernels"
 
+// BlockTokens is how many tokens a KVBlock has room for: a multiple of every
+// kernels.PanelWidth, small enough that a short sequence wastes little and
+// large enough that attention is not all calls.
+const BlockTokens = 64
+
 // Span is one sequence's share of a batch: Rows consecutive rows from First.
 type Span struct {
 	First, Rows int
-	Past        int // tokens of the sequence that came before; they are in Cache
-	Cache       *KV // nil for a sequence that is whole in this batch
+	Past        int        // tokens of the sequence that came before; they are in Blocks
+	Blocks      []*KVBlock // room for Past+Rows tokens; nil for a sequence that is whole in this batch
 }
 
-// KV is the memory of one sequence's keys and values, in every layer. It is
-// plain memory: no graph is kept alive by it.
+// KVShape is what keys and values look like in a model.
+type KVShape struct {
+	Layers, Heads int
+	Size          int // of a head
+}
+
+// KVBlock is the memory of the keys and values of BlockTokens consecutive
+// tokens of one sequence, in every layer. It is plain memory: no graph is kept
+// alive by it.
 //
-// Keys and values are kept in the panels the kernels read (see
+// Keys and values of a head are kept in the panels the kernels read (see
 // kernels.GemmPanels), W = kernels.PanelWidth() floats wide:
 //
-//	keys of a head    [capacity/W][head size][W]: W keys side by side
-//	values of a head  [head size/W][capacity][W]: W components side by side
+//	keys    [BlockTokens/W][head size][W]: W keys side by side
+//	values  [head size/W][BlockTokens][W]: W components side by side
 //
 // Rows beyond what was written hold zeros or an earlier sequence; no result
 // depends on them.
-type KV struct {
-	heads, size, capacity int
-	keys, values          [][]float32 // by layer
+type KVBlock struct {
+	shape KVShape
+	data  []float32 // [layer][head][keys, then values]
 }
 
-// NewKV makes room for capacity tokens of a model with the given number of
-// layers and heads of the given size.
-func NewKV(layers, heads, size, capacity int) *KV {
-	w := kernels.PanelWidth()
-	capacity = (capacity + w - 1) / w * w
-	kv := &KV{
-		heads: heads, size: size, capacity: capacity,
-		keys: make([][]float32, layers), values: make([][]float32, layers),
-	}
-	for l := range layers {
-		kv.keys[l] = make([]float32, heads*capacity*size)
-		kv.values[l] = make([]float32, heads*capacity*padded(size))
-	}
-	return kv
+// NewBlock makes room for BlockTokens tokens.
+func (s KVShape) NewBlock() *KVBlock {
+	return &KVBlock{shape: s, data: make([]float32, s.Layers*s.Heads*s.headFloats())}
 }
 
-// Bytes is the memory the cache takes when it is full.
-func (kv *KV) Bytes() int64 {
-	perToken := kv.heads * (kv.size + padded(kv.size))
-	return 4 * int64(len(kv.keys)) * int64(kv.capacity) * int64(perToken)
-}
+// BlockBytes is the memory of a block.
+func (s KVShape) BlockBytes() int64 { return 4 * int64(s.Layers) * int64(s.Heads) * int64(s.headFloats()) }
+
+// headFloats is what one head of one layer takes in a block.
+func (s KVShape) headFloats() int { return BlockTokens * (s.Size + padded(s.Size)) }
+
+// Shape is the model's shape that the block was made for.
+func (b *KVBlock) Shape() KVShape { return b.shape }
 
 // head returns the panels of one head in one layer.
-func (kv *KV) head(layer, head int) headPanels {
-	nk, nv := kv.capacity*kv.size, kv.capacity*padded(kv.size)
-	return headPanels{
-		size: kv.size, capacity: kv.capacity,
-		keys:   kv.keys[layer][head*nk : (head+1)*nk],
-		values: kv.values[layer][head*nv : (head+1)*nv],
+func (b *KVBlock) head(layer, head int) headPanels {
+	n, keys := b.shape.headFloats(), BlockTokens*b.shape.Size
+	at := b.data[(layer*b.shape.Heads+head)*n:][:n]
+	return headPanels{size: b.shape.Size, capacity: BlockTokens, keys: at[:keys], values: at[keys:]}
+}
+
+// CopyRows makes b hold the first n tokens of src, a block of the same shape.
+func (b *KVBlock) CopyRows(src *KVBlock, n int) {
+	for layer := range b.shape.Layers {
+		for head := range b.shape.Heads {
+			b.head(layer, head).copyRows(src.head(layer, head), n)
+		}
 	}
 }
 
@@ -68,6 +78,16 @@ type headPanels struct {
 func (h headPanels) put(past, n int, k, v []float32, stride int) {
 	packColumns(h.keys, k, stride, past, n, h.size)
 	packRows(h.values, v, stride, past, n, h.size, h.capacity)
+}
+
+// copyRows copies the first n tokens: their panels of keys whole, as a panel
+// mixes tokens, and of each panel of values the rows.
+func (h headPanels) copyRows(src headPanels, n int) {
+	copy(h.keys[:padded(n)*h.size], src.keys)
+	w := kernels.PanelWidth()
+	for at := 0; at < len(h.values); at += h.capacity * w {
+		copy(h.values[at:at+n*w], src.values[at:])
+	}
 }
 
 // packColumns writes rows [n, size] as columns past… of the panels
@@ -101,13 +121,8 @@ func packRows(panels, rows []float32, stride, past, n, size, capacity int) {
 	}
 }
 
-// padded rounds a head size up to whole panels.
+// padded rounds a head size or a number of tokens up to whole panels.
 func padded(size int) int {
 	w := kernels.PanelWidth()
 	return (size + w - 1) / w * w
-}
-
-// Fits reports whether the memory was made for a model of this shape.
-func (kv *KV) Fits(layers, heads, size int) bool {
-	return len(kv.keys) == layers && kv.heads == heads && kv.size == size
 }
