@@ -2,14 +2,11 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"slices"
 
 	"causerie/models/dialogue"
 	"causerie/models/tokenizer"
 	"causerie/pipeline/postprocess"
-	"causerie/pipeline/sampling"
 )
 
 // ChatRequest asks for the next turn of a conversation.
@@ -22,23 +19,31 @@ type ChatRequest struct {
 }
 
 // Chat writes the assistant's next turn. emit, if not nil, receives it piece
-// by piece; an error of emit ends the reply and comes back. When ctx ends or
-// something fails, the reply so far is returned with the error.
+// by piece on the caller's goroutine; an error of emit ends the reply and comes
+// back. When ctx ends or something fails, the reply so far is returned with
+// the error.
 func (e *Engine) Chat(ctx context.Context, req ChatRequest, emit func(Piece) error) (Reply, error) {
+	return first(e.ChatN(ctx, req, 1, emit))
+}
+
+// ChatN writes n replies to one conversation. Reply i is, to the bit, what
+// Chat writes with i added to Options.Stream (and the same seed); the prompt is
+// computed once for all. Pieces of different replies come interleaved.
+func (e *Engine) ChatN(ctx context.Context, req ChatRequest, n int, emit func(Piece) error) ([]Reply, error) {
 	o := req.Options
 	o.EnsureDefaults()
 	if err := o.validateFor(e.model.Net.Config.VocabSize); err != nil {
-		return Reply{}, err
+		return nil, err
 	}
 	if e.model.Tokenizer == nil {
-		return Reply{}, ErrNoTokenizer
+		return nil, ErrNoTokenizer
 	}
 	prompt, dropped, err := chatPrompt(e.model.Template, req.Messages, o.MaxTokens, e.Context())
 	if err != nil {
-		return Reply{}, err
+		return nil, err
 	}
 	if err := e.checkIDs(prompt); err != nil {
-		return Reply{}, err
+		return nil, err
 	}
 	// Turn markers repeat in every dialogue, so no penalty may touch them.
 	ends := e.ends(e.model.Template.Stops())
@@ -48,9 +53,19 @@ func (e *Engine) Chat(ctx context.Context, req ChatRequest, emit func(Piece) err
 	if !o.Raw {
 		text.Spacing, text.Roles = e.spacing(postprocess.SpacingNatural), true
 	}
-	reply, err := e.run(ctx, prompt, o, ends, text, emit)
-	reply.DroppedTurns = dropped
-	return reply, err
+	replies, err := e.run(ctx, order{prompt: prompt, options: o, ends: ends, text: text, n: n}, emit)
+	for i := range replies {
+		replies[i].DroppedTurns = dropped
+	}
+	return replies, err
+}
+
+// first is the only reply.
+func first(replies []Reply, err error) (Reply, error) {
+	if len(replies) == 0 {
+		return Reply{}, err
+	}
+	return replies[0], err
 }
 
 // GenerateRequest asks for a continuation.
@@ -65,15 +80,20 @@ type GenerateRequest struct {
 // have 80 tokens or what room there is. emit and errors are as in
 // [Engine.Chat]; a model without tokenizer continues IDs and gives no text.
 func (e *Engine) Generate(ctx context.Context, req GenerateRequest, emit func(Piece) error) (Reply, error) {
+	return first(e.GenerateN(ctx, req, 1, emit))
+}
+
+// GenerateN writes n continuations of one prompt; see [Engine.ChatN].
+func (e *Engine) GenerateN(ctx context.Context, req GenerateRequest, n int, emit func(Piece) error) ([]Reply, error) {
 	o := req.Options
 	o.EnsureDefaults()
 	if err := o.validateFor(e.model.Net.Config.VocabSize); err != nil {
-		return Reply{}, err
+		return nil, err
 	}
 	prompt := req.IDs
 	if len(prompt) == 0 && req.Text != "" {
 		if e.model.Tokenizer == nil {
-			return Reply{}, ErrNoTokenizer
+			return nil, ErrNoTokenizer
 		}
 		prompt = e.model.Tokenizer.Encode(nil, req.Text)
 	}
@@ -81,13 +101,13 @@ func (e *Engine) Generate(ctx context.Context, req GenerateRequest, emit func(Pi
 		o.MaxTokens = max(1, min(o.MaxTokens, e.Context()-len(prompt)))
 	}
 	if err := e.checkPrompt(prompt, o.MaxTokens); err != nil {
-		return Reply{}, err
+		return nil, err
 	}
 	text := postprocess.Options{Stops: o.Stop, WholeSentences: o.WholeSentences}
 	if !o.Raw {
 		text.Spacing = e.spacing(postprocess.SpacingExact)
 	}
-	return e.run(ctx, prompt, o, e.ends(nil), text, emit)
+	return e.run(ctx, order{prompt: prompt, options: o, ends: e.ends(nil), text: text, n: n}, emit)
 }
 
 func (e *Engine) checkPrompt(prompt []int32, reply int) error {
@@ -146,77 +166,4 @@ func (e *Engine) spacing(plain postprocess.Spacing) postprocess.Spacing {
 		return postprocess.SpacingWords
 	}
 	return plain
-}
-
-// run writes a reply to a prompt that was checked.
-func (e *Engine) run(ctx context.Context, prompt []int32, o Options, ends []int32, text postprocess.Options, emit func(Piece) error) (Reply, error) {
-	reply := Reply{PromptTokens: len(prompt)}
-	inner, leave, err := e.enter(ctx)
-	if err != nil {
-		return reply, err
-	}
-	defer leave()
-	seq := e.take(prompt)
-	defer e.giveBack(seq)
-
-	seed := rand.Uint64()
-	if o.Seed != nil {
-		seed = *o.Seed
-	}
-	if o.IgnoreEnd {
-		ends = nil
-	}
-	d := decoding{
-		prompt:  prompt,
-		max:     min(o.MaxTokens, e.Context()-len(prompt)),
-		min:     o.MinTokens,
-		ends:    ends,
-		sampler: sampling.New(o.Options, prompt, seed, o.Stream),
-	}
-	err = d.write(inner, seq, e.batcher, &reply, newWriter(e.model.Tokenizer, text), emit)
-	return reply, err
-}
-
-// write generates tokens and passes their text on until the reply ends.
-func (d *decoding) write(ctx context.Context, seq *sequence, b *batcher, reply *Reply, w *writer, emit func(Piece) error) error {
-	show := func(text string) error {
-		if text == "" {
-			return nil
-		}
-		reply.Text += text
-		if emit == nil {
-			return nil
-		}
-		if err := emit(Piece{Text: text}); err != nil {
-			return fmt.Errorf("passing the reply on: %w", err)
-		}
-		return nil
-	}
-	finish := FinishLength
-	for id, err := range d.tokens(ctx, seq, b) {
-		if err != nil {
-			return err
-		}
-		reply.IDs = append(reply.IDs, id)
-		if slices.Contains(d.ends, id) {
-			finish = FinishStop
-			break
-		}
-		reply.CompletionTokens++
-		if err := show(w.push(id)); err != nil {
-			return err
-		}
-		if w.stopped() {
-			finish = FinishStop
-			break
-		}
-	}
-	if err := show(w.flush(finish == FinishLength)); err != nil {
-		return err
-	}
-	if w.stopped() { // what was held back may complete a stop string
-		finish = FinishStop
-	}
-	reply.FinishReason = finish
-	return nil
 }

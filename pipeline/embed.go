@@ -73,11 +73,6 @@ type InputError struct {
 // Error names the input.
 func (e *InputError) Error() string { return fmt.Sprintf("input %d %s", e.Index, e.Problem) }
 
-// embedRows is how many tokens go through the model in one pass of an embedding
-// request: enough to keep the kernels busy, little enough for the steps of
-// replies that are being written to find their place between two passes.
-const embedRows = 512
-
 // Width is how many numbers a vector of Embed has.
 func (e *Engine) Width() int { return e.model.Net.Config.Width }
 
@@ -102,27 +97,23 @@ func (e *Engine) Embed(ctx context.Context, req EmbedRequest) (Embeddings, error
 	if err != nil {
 		return Embeddings{}, err
 	}
+	if len(segments) == 0 {
+		return Embeddings{Vectors: [][]float32{}}, nil
+	}
 	inner, leave, err := e.enter(ctx)
 	if err != nil {
 		return Embeddings{}, err
 	}
 	defer leave()
-	out := Embeddings{Vectors: make([][]float32, 0, len(segments))}
-	s := &step{done: make(chan error, 1)}
-	for len(segments) > 0 {
-		if err := context.Cause(inner); err != nil {
-			return Embeddings{}, err
-		}
-		n, rows := passOf(segments)
-		s.embed, s.hidden = segments[:n], growTo(s.hidden, rows*e.Width())
-		if err := e.batcher.do(s); err != nil {
-			return Embeddings{}, err
-		}
-		out.Vectors = pool(out.Vectors, s.embed, s.hidden, e.Width(), req)
-		out.Tokens += rows
-		segments = segments[n:]
+	job := newEmbedJob(req, segments)
+	defer job.gone.Store(true)
+	e.loop.tell(func(in *inbox) { in.embeds = append(in.embeds, job) })
+	select {
+	case err := <-job.done:
+		return job.out, err
+	case <-inner.Done():
+		return Embeddings{}, context.Cause(inner)
 	}
-	return out, nil
 }
 
 // embedSegments checks the inputs and turns them into token ids.
@@ -151,40 +142,6 @@ func (e *Engine) embedSegments(inputs []EmbedInput) ([]gpt2.Segment, error) {
 		segments[i].Tokens = ids
 	}
 	return segments, nil
-}
-
-// passOf is how many of the segments make the next pass, at least one, and
-// their rows.
-func passOf(segments []gpt2.Segment) (n, rows int) {
-	for _, s := range segments {
-		if n > 0 && rows+len(s.Tokens) > embedRows {
-			break
-		}
-		n++
-		rows += len(s.Tokens)
-	}
-	return n, rows
-}
-
-// pool appends the vectors of a pass whose hidden states are [rows, width]. Sums are in float64 and in the order of
-// the tokens, so they do not depend on the pass.
-func pool(dst [][]float32, segments []gpt2.Segment, hidden []float32, width int, req EmbedRequest) [][]float32 {
-	sum := make([]float64, req.Dimensions)
-	for _, s := range segments {
-		clear(sum)
-		for i := range s.Tokens {
-			weight := req.Pooling.weight(i, len(s.Tokens))
-			if weight == 0 {
-				continue
-			}
-			for j, x := range hidden[i*width : i*width+len(sum)] {
-				sum[j] += weight * float64(x)
-			}
-		}
-		dst = append(dst, normalised(sum))
-		hidden = hidden[len(s.Tokens)*width:]
-	}
-	return dst
 }
 
 // normalised is the vector of length 1 in x's direction; the zero vector stays.

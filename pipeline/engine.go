@@ -5,50 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
-	"golang.org/x/sync/semaphore"
-
-	"causerie/models/gpt2"
 	"causerie/models/kernels"
 )
-
-// EngineOptions say how much an engine does at once.
-type EngineOptions struct {
-	// Threads that compute; 0 means one for each CPU.
-	Threads int
-	// DType is how the weights are kept while serving.
-	DType kernels.DType
-	// MaxSequences is how many replies are written at the same time. Each
-	// needs the memory of a KV cache, which is taken when it is first needed.
-	// 0 means 8.
-	MaxSequences int
-	// MaxQueue is how many requests may wait for their turn besides; more are
-	// refused with ErrBusy. 0 means 64.
-	MaxQueue int
-}
-
-// EnsureDefaults fills the fields that may be left zero.
-func (o *EngineOptions) EnsureDefaults() {
-	if o.MaxSequences == 0 {
-		o.MaxSequences = 8
-	}
-	if o.MaxQueue == 0 {
-		o.MaxQueue = 64
-	}
-}
-
-// Validate names the first field that makes no sense.
-func (o *EngineOptions) Validate() error {
-	for _, f := range []struct {
-		name  string
-		value int
-	}{{"threads", o.Threads}, {"max_sequences", o.MaxSequences}, {"max_queue", o.MaxQueue}} {
-		if f.value < 0 || f.value > 1<<16 {
-			return &OptionError{Field: f.name, Problem: fmt.Sprintf("must lie between 0 and %d, not %d", 1<<16, f.value)}
-		}
-	}
-	return nil
-}
 
 // Engine owns a model and answers requests with it, several at a time. All its
 // methods may be called from any goroutine.
@@ -59,18 +19,15 @@ type Engine struct {
 	model   Model
 	options EngineOptions
 	pool    *kernels.Pool
-	batcher *batcher
-	turns   *semaphore.Weighted // one unit for each sequence; first come, first served
+	loop    *loop
 
 	ctx    context.Context // ends when a shutdown runs out of patience
 	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
 	closed   bool
-	accepted int // requests that run or wait
-	idle     []*sequence
-	made     int // sequences, idle or not
-	clock    uint64
+	accepted int           // requests that run or wait
+	service  time.Duration // how long a request takes, averaged over the last ones
 	requests sync.WaitGroup
 	shut     sync.Once
 }
@@ -82,9 +39,12 @@ func NewEngine(model Model, options EngineOptions) (*Engine, error) {
 	if err := options.Validate(); err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
-	options.EnsureDefaults()
 	if model.Net == nil {
 		return nil, errors.New("engine: the model has no network")
+	}
+	options.EnsureDefaults()
+	if err := options.fit(model.Net); err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
 	}
 	if model.Tokenizer != nil && model.Template == nil {
 		return nil, errors.New("engine: the model has a tokenizer but no template")
@@ -99,11 +59,10 @@ func NewEngine(model Model, options EngineOptions) (*Engine, error) {
 		model:   model,
 		options: options,
 		pool:    kernels.NewPool(options.Threads),
-		turns:   semaphore.NewWeighted(int64(options.MaxSequences)),
 	}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	model.Net.Freeze(e.pool, options.DType)
-	e.batcher = newBatcher(gpt2.NewRunner(model.Net, e.pool))
+	e.loop = newLoop(model.Net, e.pool, options)
 	return e, nil
 }
 
@@ -146,38 +105,32 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	e.shut.Do(func() {
 		e.cancel(ErrClosed)
-		e.batcher.close()
+		e.loop.close()
 		e.pool.Close()
 	})
 	return err
 }
 
-// enter accepts a request and waits for its turn. The context it returns also
-// ends when the engine is closed for good; leave must be called in the end.
+// enter accepts a request. The context it returns also ends when the engine
+// is closed for good; leave must be called in the end.
 func (e *Engine) enter(ctx context.Context) (inner context.Context, leave func(), err error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, nil, err
+	}
 	if err := e.accept(); err != nil {
 		return nil, nil, err
 	}
+	start := time.Now()
 	inner, cancel := context.WithCancelCause(ctx)
 	unhook := context.AfterFunc(e.ctx, func() { cancel(context.Cause(e.ctx)) })
-	finish := func() {
+	return inner, func() {
 		unhook()
 		cancel(nil)
 		e.mu.Lock()
 		e.accepted--
+		e.service += (time.Since(start) - e.service) / 8
 		e.mu.Unlock()
 		e.requests.Done()
-	}
-	if err := e.turns.Acquire(inner, 1); err != nil {
-		err = context.Cause(inner)
-		finish()
-		return nil, nil, err
-	}
-	e.batcher.active.Add(1)
-	return inner, func() {
-		e.batcher.active.Add(-1)
-		e.turns.Release(1)
-		finish()
 	}, nil
 }
 
@@ -188,51 +141,11 @@ func (e *Engine) accept() error {
 	case e.closed:
 		return ErrClosed
 	case e.accepted >= e.options.MaxSequences+e.options.MaxQueue:
-		return ErrBusy
+		// A request's time holds its wait behind a queue as long as this one;
+		// half of that, and half of the queue has had its turn.
+		return &BusyError{Waiting: e.options.MaxQueue, After: max(time.Second, e.service/2)}
 	}
 	e.accepted++
 	e.requests.Add(1)
 	return nil
-}
-
-// take chooses a sequence for a prompt: the one that already holds most of it,
-// if that is at least half of what it holds; otherwise a new one; otherwise
-// the one that was not used for longest.
-func (e *Engine) take(prompt []int32) *sequence {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.clock++
-	best, shared := -1, 0
-	for i, s := range e.idle {
-		if n := commonPrefix(s.tokens, prompt); n > shared && 2*n >= len(s.tokens) {
-			best, shared = i, n
-		}
-	}
-	if best < 0 && e.made < e.options.MaxSequences {
-		e.made++
-		return &sequence{
-			cache:  e.model.Net.NewCache(),
-			step:   step{done: make(chan error, 1)},
-			logits: make([]float32, e.model.Net.Config.VocabSize),
-			used:   e.clock,
-		}
-	}
-	if best < 0 {
-		best = 0
-		for i, s := range e.idle {
-			if s.used < e.idle[best].used {
-				best = i
-			}
-		}
-	}
-	s := e.idle[best]
-	e.idle = append(e.idle[:best], e.idle[best+1:]...)
-	s.used = e.clock
-	return s
-}
-
-func (e *Engine) giveBack(s *sequence) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.idle = append(e.idle, s)
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 var (
@@ -17,6 +18,20 @@ var (
 	// ErrNoTokenizer refuses text where the model's folder has no tokenizer.
 	ErrNoTokenizer = errors.New("the model has no tokenizer files, so it can only continue token ids")
 )
+
+// BusyError is an ErrBusy that says how busy.
+type BusyError struct {
+	Waiting int           // requests that wait
+	After   time.Duration // about how long until half of them have had their turn
+}
+
+// Error gives the numbers.
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("%v (%d; try again in about %s)", ErrBusy, e.Waiting, e.After.Round(time.Second))
+}
+
+// Is makes a BusyError an ErrBusy.
+func (e *BusyError) Is(target error) bool { return target == ErrBusy }
 
 // PromptTooLongError refuses a prompt that leaves no room for its reply.
 type PromptTooLongError struct {

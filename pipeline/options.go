@@ -18,6 +18,7 @@ type OptionError = sampling.Error
 const (
 	maxStops      = 16   // stop strings
 	maxStopLength = 1024 // bytes of one
+	maxTop        = 20   // alternatives of a token
 )
 
 // Options say how a reply is written. Start from [Engine.ChatDefaults], which
@@ -45,6 +46,14 @@ type Options struct {
 	// unless that is all there is. The pieces of a stream are then sentences:
 	// what might have to be dropped is not shown.
 	WholeSentences bool
+	// LogProbs asks for the log-probability of every token of the reply.
+	LogProbs bool
+	// TopLogProbs is how many of the most likely tokens are given beside each,
+	// from 0 to 20.
+	TopLogProbs int
+	// PromptLogProbs asks for those of the prompt's tokens too, which then has
+	// to be computed whole.
+	PromptLogProbs bool
 	// Raw leaves the text as the model wrote it: spaces are not put right, and
 	// in a chat role names and spelled-out turn markers stay.
 	Raw bool
@@ -71,6 +80,8 @@ func (o *Options) Validate() error {
 		return &OptionError{Field: "max_tokens", Problem: fmt.Sprintf("must be at least 1, not %d", o.MaxTokens)}
 	case o.MinTokens < 0:
 		return &OptionError{Field: "min_tokens", Problem: fmt.Sprintf("must be at least 0, not %d", o.MinTokens)}
+	case o.TopLogProbs < 0 || o.TopLogProbs > maxTop:
+		return &OptionError{Field: "top_logprobs", Problem: fmt.Sprintf("must lie between 0 and %d, not %d", maxTop, o.TopLogProbs)}
 	case len(o.Stop) > maxStops:
 		return &OptionError{Field: "stop", Problem: fmt.Sprintf("may hold %d strings at most, not %d", maxStops, len(o.Stop))}
 	}

@@ -29,12 +29,27 @@ type Reply struct {
 	// DroppedTurns counts the oldest turns of the conversation that did not
 	// fit the context.
 	DroppedTurns int
+	// CachedTokens counts the tokens of the prompt whose computation was saved
+	// because another sequence started with them. It is the one field that
+	// depends on what else was asked.
+	CachedTokens int
+	// LogProbs has an entry for each of the CompletionTokens when
+	// Options.LogProbs is set.
+	LogProbs []LogProb
+	// PromptLogProbs has an entry for each token of the prompt but the first
+	// when Options.PromptLogProbs is set.
+	PromptLogProbs []LogProb
 }
 
-// Piece is a part of a reply, in the order of writing. Its text is never
-// empty, holds whole runes, and is never taken back.
+// Piece is a part of a reply, in the order of writing. Its text holds whole
+// runes and is never taken back.
 type Piece struct {
-	Text string
+	Index int    // which of the replies, from 0
+	Text  string // never empty, but for a last piece that has only LogProbs
+	// LogProbs are those of the tokens since the last piece, when
+	// Options.LogProbs is set. Text may be held back longer than its tokens,
+	// or dropped, so tokens and text need not match exactly.
+	LogProbs []LogProb
 }
 
 // writer turns ids into the text of a reply.

@@ -1,66 +1,127 @@
 package pipeline
 
 import (
-	"context"
+	"slices"
 
 	"causerie/models/gpt2"
+	"causerie/pipeline/sampling"
 )
 
-// sequence is the memory of one token sequence: the model's KV cache and the
-// ids it holds. Requests take one from the engine and give it back as it is;
-// the next conversation turn finds most of its prompt computed already.
+// sequence is one reply being written: its tokens, their keys and values, and
+// all that says how it goes on. It belongs to the loop; while a step's tokens
+// are picked, to the worker that picks its.
 type sequence struct {
+	request *request
+	index   int    // which of the request's replies
+	arrival uint64 // first come, first served
+
+	tokens []int32 // prompt and reply, and behind them room for guesses
+	prompt int     // how many of them are the prompt
 	cache  *gpt2.Cache
-	tokens []int32 // what the cache holds
-	used   uint64  // when it was last taken, for choosing the one unused longest
-	step   step
-	logits []float32 // of the last token
+	known  int // how many of them the prefix tree has seen
+	begun  bool
+	score  *scorer // nil: no log-probabilities
+	scored int     // prompt tokens whose log-probabilities were sent
+
+	max, min int     // tokens of the reply, before ends may be picked
+	ends     []int32 // ids that end the reply
+	sampler  *sampling.Sampler
+	writer   *writer
+	guess    guesser
+
+	wantsTokens  bool // the reply's log-probabilities are wanted
+	wantsPrompt  bool // the prompt's are
+	done, failed bool
 }
 
-// prefillRows is how many prompt tokens go through the model at once. Longer
-// prompts take several steps, between which other requests get theirs.
-const prefillRows = 128
+// pending is how many tokens have no keys and values yet: one while the reply
+// is written, more before that.
+func (s *sequence) pending() int { return len(s.tokens) - s.cache.Len() }
 
-// start makes the sequence hold the prompt and leaves the logits of its last
-// token in s.logits. Only what the cache does not hold already is computed;
-// that changes no bit of the logits.
-func (s *sequence) start(ctx context.Context, b *batcher, prompt []int32) error {
-	// The last token is always computed: its logits are not kept.
-	s.truncate(min(commonPrefix(s.tokens, prompt), len(prompt)-1))
-	return s.append(ctx, b, prompt[len(s.tokens):])
-}
+// written is how many tokens the reply has.
+func (s *sequence) written() int { return len(s.tokens) - s.prompt }
 
-// append runs tokens through the model, after what the sequence holds.
-func (s *sequence) append(ctx context.Context, b *batcher, tokens []int32) error {
-	for len(tokens) > 0 {
-		if err := context.Cause(ctx); err != nil {
-			return err
+// scoresPrompt tells whether the next rows' logits are all wanted, for the
+// log-probabilities of the prompt.
+func (s *sequence) scoresPrompt() bool { return s.wantsPrompt && s.scored < s.prompt-1 }
+
+// advance picks the tokens that follow rows of logits: those of the newest
+// token and of each guess behind it. A guess is right when it is what the
+// sampler picks anyway, so guessing changes no reply. It returns how many were
+// right.
+func (s *sequence) advance(logits []float32, guesses []int32) int {
+	vocab := len(logits) / (1 + len(guesses))
+	for i := 0; ; i++ {
+		id, ok := s.pick(logits[i*vocab : (i+1)*vocab])
+		if !ok || s.done || i == len(guesses) || guesses[i] != id {
+			return i
 		}
-		n := min(len(tokens), prefillRows)
-		s.step.segment = gpt2.Segment{Tokens: tokens[:n], Cache: s.cache}
-		s.step.logits = nil
-		if n == len(tokens) {
-			s.step.logits = s.logits
-		}
-		if err := b.do(&s.step); err != nil {
-			return err
-		}
-		s.tokens = append(s.tokens, tokens[:n]...)
-		tokens = tokens[n:]
 	}
-	return nil
 }
 
-func (s *sequence) truncate(n int) {
-	s.cache.Truncate(n)
-	s.tokens = s.tokens[:n]
-}
-
-// commonPrefix is how many ids a and b start with in common.
-func commonPrefix(a, b []int32) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
+// pick takes the next token from its logits, which it overwrites, and writes it.
+func (s *sequence) pick(logits []float32) (int32, bool) {
+	if s.wantsTokens {
+		s.score.keep(logits)
 	}
-	return n
+	var banned []int32
+	if s.written() < s.min {
+		banned = s.ends
+	}
+	id, err := s.sampler.NextWithout(logits, banned)
+	if err != nil {
+		s.fail(err)
+		return 0, false
+	}
+	s.write(id)
+	return id, true
+}
+
+// write adds a token to the reply and its text to what the caller gets.
+func (s *sequence) write(id int32) {
+	e := event{reply: s.index, token: true, id: id}
+	s.tokens = append(s.tokens, id)
+	finish := FinishReason("")
+	switch {
+	case slices.Contains(s.ends, id):
+		finish = FinishStop
+	default:
+		e.counted = true
+		if s.wantsTokens {
+			e.logProb = s.score.score(id)
+		}
+		e.text = s.writer.push(id)
+		if s.writer.stopped() {
+			finish = FinishStop
+		} else if s.written() == s.max {
+			finish = FinishLength
+		}
+	}
+	if finish != "" {
+		e.text += s.writer.flush(finish == FinishLength)
+		if s.writer.stopped() { // what was held back may complete a stop string
+			finish = FinishStop
+		}
+		e.finish, s.done = finish, true
+	}
+	s.request.post(e)
+}
+
+// scorePrompt sends the log-probabilities of the prompt tokens that follow
+// rows of logits, the first being that of token at.
+func (s *sequence) scorePrompt(logits []float32, vocab, at int) {
+	var scores []LogProb
+	for i := range len(logits) / vocab {
+		if next := at + i + 1; next == s.scored+1 && next < s.prompt {
+			scores = append(scores, *s.score.of(logits[i*vocab:(i+1)*vocab], s.tokens[next]))
+			s.scored++
+		}
+	}
+	s.request.post(event{reply: s.index, prompted: scores})
+}
+
+// fail ends the request with an error.
+func (s *sequence) fail(err error) {
+	s.done, s.failed = true, true
+	s.request.post(event{reply: s.index, err: err})
 }

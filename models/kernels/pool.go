@@ -1,7 +1,9 @@
 package kernels
 
 import (
+	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +36,8 @@ type Pool struct {
 	f    func(task, worker int)
 	n    int64
 	next atomic.Int64
+
+	failed atomic.Pointer[Panic] // the first panic on a worker's goroutine
 }
 
 type worker struct {
@@ -91,6 +95,9 @@ func (p *Pool) Close() {
 // returned. Tasks are claimed in rising order by whichever worker is free;
 // worker is in [0,Threads()) and no two calls run at once under one number, so
 // it may index buffers. f must not call Run on the same pool.
+//
+// When f panics, the tasks that nobody has claimed are left undone and Run
+// panics: with what f did on the caller's goroutine, or else with a *[Panic].
 func (p *Pool) Run(n int, f func(task, worker int)) {
 	if p == nil || p.threads == 1 || n <= 1 {
 		for i := range n {
@@ -101,13 +108,41 @@ func (p *Pool) Run(n int, f func(task, worker int)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open(n, f)
+	p.share()
+	if failed := p.failed.Swap(nil); failed != nil {
+		panic(failed)
+	}
+}
+
+// share works on the open batch until all of it is done.
+func (p *Pool) share() {
 	defer p.close()
+	defer p.skipOnPanic()
 	p.work(0)
 }
+
+// skipOnPanic leaves the tasks that nobody has claimed undone when the caller's
+// own task panics, so that it waits for none but those under way.
+func (p *Pool) skipOnPanic() {
+	if p.next.Load() < p.n {
+		p.next.Store(p.n)
+	}
+}
+
+// A Panic is what a task did on a worker's goroutine, carried to the caller of
+// Run.
+type Panic struct {
+	Value any
+	Stack []byte // of the worker
+}
+
+// Error gives the value and the stack.
+func (p *Panic) Error() string { return fmt.Sprintf("%v\n\n%s", p.Value, p.Stack) }
 
 // open makes a batch and calls workers to it.
 func (p *Pool) open(n int, f func(task, worker int)) {
 	p.f, p.n = f, int64(n)
+	p.failed.Store(nil) // a batch whose caller panicked as well may have left one
 	p.next.Store(0)
 	p.state.Store(p.state.Load()&^(batchNumber-1) + batchNumber)
 	p.rouse(min(n-1, len(p.workers)))
@@ -155,6 +190,18 @@ func (p *Pool) work(worker int) {
 	}
 }
 
+// workGuarded is work on a goroutine of the pool, where a panic would end the
+// process.
+func (p *Pool) workGuarded(worker int) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.failed.CompareAndSwap(nil, &Panic{Value: v, Stack: debug.Stack()})
+			p.next.Store(p.n)
+		}
+	}()
+	p.work(worker)
+}
+
 // serve is the life of a worker.
 func (p *Pool) serve(w *worker, number int) {
 	var last uint64 // batch it was on
@@ -162,7 +209,7 @@ func (p *Pool) serve(w *worker, number int) {
 		if !p.await(w, &last) {
 			return
 		}
-		p.work(number)
+		p.workGuarded(number)
 		if p.state.Add(^uint64(0))&(batchClosed|batchJoined) == batchClosed {
 			p.idle <- struct{}{}
 		}

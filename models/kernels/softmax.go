@@ -94,3 +94,10 @@ func CrossEntropyLoss(logits []float32, target int32) float64 {
 	sum := expOnlySum(logits, 1, largest)
 	return math.Log(float64(sum)) - (float64(logits[target]) - float64(largest))
 }
+
+// ExpSum returns Σ exp((src-largest)·scale) in lane order and writes nothing:
+// the denominator of a softmax. largest is usually that of a longer row, of
+// which src is a part.
+func ExpSum(src []float32, scale, largest float32) float32 {
+	return expOnlySum(src, scale, largest)
+}

@@ -43,7 +43,9 @@ func (s KVShape) NewBlock() *KVBlock {
 }
 
 // BlockBytes is the memory of a block.
-func (s KVShape) BlockBytes() int64 { return 4 * int64(s.Layers) * int64(s.Heads) * int64(s.headFloats()) }
+func (s KVShape) BlockBytes() int64 {
+	return 4 * int64(s.Layers) * int64(s.Heads) * int64(s.headFloats())
+}
 
 // headFloats is what one head of one layer takes in a block.
 func (s KVShape) headFloats() int { return BlockTokens * (s.Size + padded(s.Size)) }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+
+	"causerie/models/kernels"
 )
 
 // row is logits in JSON, where null stands for minus infinity.
@@ -75,7 +77,7 @@ func applyRule(t *testing.T, c goldenCase) []float32 {
 	case "top_k":
 		return spread(TopK(Candidates(nil, logits), int(number)), len(logits))
 	case "top_p":
-		return spread(TopP(Candidates(nil, logits), number), len(logits))
+		return spread(TopP(weighed(logits), number, 0), len(logits))
 	case "min_p":
 		return spread(MinP(Candidates(nil, logits), number), len(logits))
 	case "bias":
@@ -104,11 +106,19 @@ func applyRule(t *testing.T, c goldenCase) []float32 {
 			LogitBias: map[int32]float64{3: 1.5, 7: -2.25, 31: -100}, Banned: []int32{0, 5},
 		}, c.Tokens, 1, 1)
 		s.penalize(logits)
-		return spread(s.truncate(logits), len(logits))
+		s.maxima = maxima(nil, logits)
+		return spread(s.truncate(logits, kernels.Max(s.maxima)), len(logits))
 	default:
 		t.Fatalf("unknown rule %q", c.Rule)
 	}
 	return logits
+}
+
+// weighed are the candidates of a row with their weights.
+func weighed(logits []float32) []Candidate {
+	c := Candidates(nil, logits)
+	Weigh(c)
+	return c
 }
 
 // spread writes candidates back into a row; the others are removed.

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"causerie/models/kernels"
 )
 
 // ErrNothingLeft is returned when every token was banned or removed, or when
@@ -23,7 +25,10 @@ type Sampler struct {
 	counts map[int32]int  // how often each not exempt id was generated
 	known  map[int32]bool // what seen holds, and the exempt ids
 
-	candidates []Candidate // reused from step to step
+	// Reused from step to step.
+	maxima     []float32
+	candidates []Candidate
+	stretches  []float64
 }
 
 // New makes a sampler for a sequence that starts with prompt. The options must
@@ -106,23 +111,76 @@ func (s *Sampler) penalize(logits []float32) {
 // pick runs steps 6 to 8. It returns -1 when nothing is left.
 func (s *Sampler) pick(logits []float32) int32 {
 	o := &s.options
-	best := Argmax(logits)
-	if best < 0 || math.IsInf(float64(logits[best]), 1) {
+	s.maxima = maxima(s.maxima[:0], logits)
+	best := kernels.Max(s.maxima)
+	switch {
+	case best == removed || math.IsInf(float64(best), 1):
 		return -1
+	case o.Greedy():
+		block := slices.Index(s.maxima, best) * blockSize
+		return int32(block + slices.Index(logits[block:], best))
 	}
-	if o.Greedy() {
-		return best
+	u := s.random.Float64()
+	if o.TopK > 0 || o.TopP < 1 || o.MinP > 0 {
+		return Draw(s.truncate(logits, best), u)
 	}
-	return Draw(s.truncate(logits), s.random.Float64())
+	scale := float32(1 / o.Temperature)
+	total := s.weighRow(logits, scale, best)
+	return drawRow(logits, scale, best, s.stretches, total, u)
 }
 
-// truncate runs steps 6 and 7 when there is a draw to come.
-func (s *Sampler) truncate(logits []float32) []Candidate {
+// truncate runs steps 6 and 7. All tokens that cannot stay are left out first,
+// which is nearly all of them, and only the others are looked at one by one.
+func (s *Sampler) truncate(logits []float32, best float32) []Candidate {
 	o := &s.options
-	Temperature(logits, o.Temperature)
-	c := Candidates(s.candidates[:0], logits)
+	floor, total := removed, 0.0
+	if o.TopK > 0 {
+		floor = reachedBy(s.maxima, o.TopK, &s.candidates)
+	} else {
+		floor, total = s.floor(logits, best)
+	}
+	// Dividing by the temperature keeps the order but may make unequal logits
+	// equal, and computing the floor has rounded it.
+	floor -= 1e-5 * (1 + float32(math.Abs(float64(floor))))
+	c := atLeast(s.candidates[:0], logits, s.maxima, floor)
 	s.candidates = c
+	for i := range c {
+		c[i].Logit /= float32(o.Temperature)
+	}
 	c = TopK(c, o.TopK)
-	c = TopP(c, o.TopP)
+	Weigh(c)
+	c = TopP(c, o.TopP, total)
 	return MinP(c, o.MinP)
+}
+
+// floor is a logit below which no token can stay when there is no top-k, and
+// the weight of all tokens.
+func (s *Sampler) floor(logits []float32, best float32) (floor float32, total float64) {
+	o := &s.options
+	least := math.Inf(-1) // logarithm of the smallest weight that may stay
+	if o.TopP < 1 {
+		// Tokens below (1-p)·total/n each weigh less than (1-p)·total together,
+		// so the nucleus is complete without them.
+		total = s.weighRow(logits, float32(1/o.Temperature), best)
+		least = math.Log((1 - o.TopP) * total / float64(len(logits)))
+	}
+	if o.MinP > 0 {
+		least = max(least, math.Log(min(o.MinP, 1)))
+	}
+	return float32(float64(best) + min(least, 0)*o.Temperature), total
+}
+
+// weighRow sets s.stretches and returns the weight of all tokens. Tokens that
+// are not a number are removed when there are any.
+func (s *Sampler) weighRow(logits []float32, scale, best float32) (total float64) {
+	s.stretches, total = rowMass(s.stretches[:0], logits, scale, best)
+	if math.IsNaN(total) {
+		for i, l := range logits {
+			if l != l {
+				logits[i] = removed
+			}
+		}
+		s.stretches, total = rowMass(s.stretches[:0], logits, scale, best)
+	}
+	return total
 }

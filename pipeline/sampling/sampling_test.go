@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"causerie/models/kernels"
 )
 
 var inf = float32(math.Inf(1))
@@ -88,19 +90,19 @@ func TestTruncations(t *testing.T) {
 		{"top-k with more than there are", func(c []Candidate) []Candidate { return TopK(c, 50) }, few, []int32{0, 1, 2, 3, 4}},
 		{"top-k keeps ties of the first", func(c []Candidate) []Candidate { return TopK(c, 1) }, ties, []int32{1, 2}},
 		{"top-k keeps ties of the third", func(c []Candidate) []Candidate { return TopK(c, 3) }, ties, []int32{0, 1, 2, 3}},
-		{"top-p 0 keeps the best", func(c []Candidate) []Candidate { return TopP(c, 0) }, few, []int32{1}},
-		{"top-p 0.5", func(c []Candidate) []Candidate { return TopP(c, 0.5) }, few, []int32{1, 3}},
-		{"top-p 0.8", func(c []Candidate) []Candidate { return TopP(c, 0.8) }, few, []int32{1, 3, 4}},
-		{"top-p 1 keeps all", func(c []Candidate) []Candidate { return TopP(c, 1) }, few, []int32{0, 1, 2, 3, 4}},
-		{"top-p takes the lower id of a tie", func(c []Candidate) []Candidate { return TopP(c, 0.4) }, ties, []int32{1}},
+		{"top-p 0 keeps the best", func(c []Candidate) []Candidate { return TopP(c, 0, 0) }, few, []int32{1}},
+		{"top-p 0.5", func(c []Candidate) []Candidate { return TopP(c, 0.5, 0) }, few, []int32{1, 3}},
+		{"top-p 0.8", func(c []Candidate) []Candidate { return TopP(c, 0.8, 0) }, few, []int32{1, 3, 4}},
+		{"top-p 1 keeps all", func(c []Candidate) []Candidate { return TopP(c, 1, 0) }, few, []int32{0, 1, 2, 3, 4}},
+		{"top-p takes the lower id of a tie", func(c []Candidate) []Candidate { return TopP(c, 0.4, 0) }, ties, []int32{1}},
 		{"min-p 0 keeps all", func(c []Candidate) []Candidate { return MinP(c, 0) }, few, []int32{0, 1, 2, 3, 4}},
 		{"min-p 0.3", func(c []Candidate) []Candidate { return MinP(c, 0.3) }, few, []int32{1, 3, 4}},
 		{"min-p 1 keeps the best and its ties", func(c []Candidate) []Candidate { return MinP(c, 1) }, ties, []int32{1, 2}},
-		{"of one", func(c []Candidate) []Candidate { return MinP(TopP(TopK(c, 4), 0.1), 0.9) }, logitsOf(1), []int32{0}},
-		{"of none", func(c []Candidate) []Candidate { return MinP(TopP(TopK(c, 4), 0.1), 0.9) }, []float32{removed}, []int32{}},
+		{"of one", func(c []Candidate) []Candidate { return MinP(TopP(TopK(c, 4), 0.1, 0), 0.9) }, logitsOf(1), []int32{0}},
+		{"of none", func(c []Candidate) []Candidate { return MinP(TopP(TopK(c, 4), 0.1, 0), 0.9) }, []float32{removed}, []int32{}},
 	}
 	for _, test := range tests {
-		if diff := cmp.Diff(test.want, ids(test.apply(Candidates(nil, test.logits)))); diff != "" {
+		if diff := cmp.Diff(test.want, ids(test.apply(weighed(test.logits)))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
@@ -114,7 +116,7 @@ func TestTruncationsAgreeWithSorting(t *testing.T) {
 		for i := range logits {
 			logits[i] = float32(math.Round(random.NormFloat64()*40) / 10) // many ties
 		}
-		all := Candidates(nil, logits)
+		all := weighed(logits)
 		sorted := slices.Clone(all)
 		slices.SortFunc(sorted, func(a, b Candidate) int {
 			if better(a, b) {
@@ -131,12 +133,12 @@ func TestTruncationsAgreeWithSorting(t *testing.T) {
 			t.Fatalf("trial %d: top-%d of %d differs from sorting", trial, k, len(all))
 		}
 		p := random.Float64()
-		total, sum, n := mass(sorted, sorted[0].Logit), 0.0, 0
+		total, sum, n := mass(sorted), 0.0, 0
 		for n < len(sorted) && (n == 0 || sum < p*total) {
-			sum += weight(sorted[n], sorted[0].Logit)
+			sum += float64(sorted[n].Weight)
 			n++
 		}
-		if got := TopP(slices.Clone(all), p); !cmp.Equal(sorted[:n], got) {
+		if got := TopP(slices.Clone(all), p, 0); len(got) != n || !cmp.Equal(ids(sorted[:n]), ids(got)) {
 			t.Fatalf("trial %d: top-p %v of %d kept %d, by sorting %d", trial, p, len(all), len(got), n)
 		}
 	}
@@ -163,7 +165,7 @@ func TestArgmax(t *testing.T) {
 }
 
 func TestDrawDividesTheInterval(t *testing.T) {
-	c := Candidates(nil, logitsOf(0.25, 0.5, 0.25))
+	c := weighed(logitsOf(0.25, 0.5, 0.25))
 	for _, test := range []struct {
 		u    float64
 		want int32
@@ -175,8 +177,66 @@ func TestDrawDividesTheInterval(t *testing.T) {
 	if got := Draw(nil, 0.5); got != -1 {
 		t.Errorf("Draw of nothing = %d, want -1", got)
 	}
-	if got := Draw([]Candidate{{4, 1}, {7, 2}}, 1); got != 7 {
+	if got := Draw([]Candidate{{4, 1, 0.4}, {7, 2, 1}}, 1); got != 7 {
 		t.Errorf("a u past the end gives %d, want the best, 7", got)
+	}
+}
+
+// What the sampler leaves out beforehand changes nothing: its candidates are
+// those of the rules applied to the whole row one after the other.
+func TestSamplerKeepsWhatTheRulesKeep(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 0))
+	for trial := range 300 {
+		logits := make([]float32, 1+random.IntN(9000))
+		spread := math.Pow(10, 2*random.Float64()-1.5)
+		for i := range logits {
+			switch random.IntN(40) {
+			case 0:
+				logits[i] = removed
+			case 1:
+				logits[i] = float32(math.NaN())
+			default:
+				logits[i] = float32(random.NormFloat64() * spread)
+			}
+		}
+		o := Options{Temperature: 0.1 + 2*random.Float64(), TopK: []int{0, 1, 7, 60, 2000}[random.IntN(5)],
+			TopP: []float64{1, 0.3, 0.9, 0.99}[random.IntN(4)], MinP: []float64{0, 0.05, 0.5}[random.IntN(3)]}
+		s := New(o, nil, uint64(trial), 0)
+		s.maxima = maxima(nil, logits)
+		got := s.truncate(slices.Clone(logits), kernels.Max(s.maxima))
+
+		scaled := slices.Clone(logits)
+		Temperature(scaled, o.Temperature)
+		want := TopK(Candidates(nil, scaled), o.TopK)
+		Weigh(want)
+		want = MinP(TopP(want, o.TopP, 0), o.MinP)
+		if diff := cmp.Diff(spreadOf(want), spreadOf(got)); diff != "" {
+			t.Fatalf("trial %d of %d logits, %+v (-rules +sampler):\n%s", trial, len(logits), o, diff)
+		}
+	}
+}
+
+func spreadOf(c []Candidate) map[int32]float32 {
+	out := make(map[int32]float32)
+	for _, x := range c {
+		out[x.ID] = x.Logit
+	}
+	return out
+}
+
+func TestBest(t *testing.T) {
+	random := rand.New(rand.NewPCG(2, 0))
+	for range 50 {
+		logits := make([]float32, 1+random.IntN(3000))
+		for i := range logits {
+			logits[i] = float32(random.IntN(200))
+		}
+		sorted := Candidates(nil, logits)
+		slices.SortFunc(sorted, compare)
+		k := min(len(logits), 1+random.IntN(30))
+		if diff := cmp.Diff(sorted[:k], Best(nil, logits, k)); diff != "" {
+			t.Fatalf("the best %d of %d (-sorted +got):\n%s", k, len(logits), diff)
+		}
 	}
 }
 
@@ -357,21 +417,31 @@ func FuzzSampler(f *testing.F) {
 }
 
 func BenchmarkNext(b *testing.B) {
+	const vocab = 50257
 	random := rand.New(rand.NewPCG(5, 0))
-	logits, work := make([]float32, 16384), make([]float32, 16384)
-	for i := range logits {
-		logits[i] = float32(random.NormFloat64() * 3)
+	trained, flat := make([]float32, vocab), make([]float32, vocab)
+	for i := range vocab {
+		trained[i] = float32(random.NormFloat64() * 3)
+		flat[i] = float32(random.NormFloat64() * 0.1)
 	}
-	for name, o := range map[string]Options{
-		"greedy": {},
-		"chat":   {Temperature: 0.7, TopP: 0.9, RepetitionPenalty: 1.1},
-		"top-k":  {Temperature: 0.7, TopK: 40, TopP: 0.9},
+	work := make([]float32, vocab)
+	for _, c := range []struct {
+		name   string
+		logits []float32
+		o      Options
+	}{
+		{"greedy", trained, Options{}},
+		{"temperature", trained, Options{Temperature: 0.7}},
+		{"chat", trained, Options{Temperature: 0.7, TopP: 0.9, RepetitionPenalty: 1.1}},
+		{"top-k", trained, Options{Temperature: 0.7, TopK: 40, TopP: 0.9}},
+		{"min-p", trained, Options{Temperature: 1, MinP: 0.05}},
+		{"flat", flat, Options{Temperature: 0.7, TopP: 0.9}},
 	} {
-		b.Run(name, func(b *testing.B) {
+		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
-			s := New(o, nil, 1, 0)
+			s := New(c.o, nil, 1, 0)
 			for b.Loop() {
-				copy(work, logits)
+				copy(work, c.logits)
 				if _, err := s.Next(work); err != nil {
 					b.Fatal(err)
 				}

@@ -1,6 +1,7 @@
 package sampling
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -9,8 +10,9 @@ import (
 
 // Candidate is a token that may still be drawn.
 type Candidate struct {
-	ID    int32
-	Logit float32
+	ID     int32
+	Logit  float32
+	Weight float32 // its probability relative to the best one's, once Weigh has set it
 }
 
 // better orders candidates from the best: higher logit first, and of two equal
@@ -19,17 +21,32 @@ func better(c, d Candidate) bool {
 	return c.Logit > d.Logit || c.Logit == d.Logit && c.ID < d.ID
 }
 
-func worse(c, d Candidate) bool { return better(d, c) }
+// compare is better for package slices.
+func compare(c, d Candidate) int {
+	return cmp.Or(cmp.Compare(d.Logit, c.Logit), cmp.Compare(c.ID, d.ID))
+}
 
 // Candidates appends the tokens of a row that were not removed, in the order
 // of their ids.
 func Candidates(dst []Candidate, logits []float32) []Candidate {
-	for id, l := range logits {
-		if l > removed {
-			dst = append(dst, Candidate{int32(id), l})
+	return atLeast(dst, logits, maxima(nil, logits), removed)
+}
+
+// Weigh sets the weights.
+func Weigh(c []Candidate) {
+	best := maxLogit(c)
+	var block [512]float32
+	for len(c) > 0 {
+		n := min(len(c), len(block))
+		for i, x := range c[:n] {
+			block[i] = x.Logit - best
 		}
+		kernels.Exp(block[:n], block[:n])
+		for i := range n {
+			c[i].Weight = block[i]
+		}
+		c = c[n:]
 	}
-	return dst
 }
 
 // TopK keeps the k best candidates, and with them, as transformers does, any
@@ -43,12 +60,12 @@ func TopK(c []Candidate, k int) []Candidate {
 	// are no better than that one, and cost one comparison.
 	heap, rest := c[:k], c[k:]
 	for i := k/2 - 1; i >= 0; i-- {
-		siftDown(heap, i, worse)
+		siftDown(heap, i)
 	}
 	for i, x := range rest {
 		if x.Logit > heap[0].Logit {
 			heap[0], rest[i] = x, heap[0]
-			siftDown(heap, 0, worse)
+			siftDown(heap, 0)
 		}
 	}
 	for i, x := range rest {
@@ -60,29 +77,77 @@ func TopK(c []Candidate, k int) []Candidate {
 	return c[:k]
 }
 
+// siftDown moves heap[i] down until no child is worse.
+func siftDown(heap []Candidate, i int) {
+	for {
+		child := 2*i + 1
+		if child >= len(heap) {
+			return
+		}
+		if right := child + 1; right < len(heap) && better(heap[child], heap[right]) {
+			child = right
+		}
+		if !better(heap[i], heap[child]) {
+			return
+		}
+		heap[i], heap[child] = heap[child], heap[i]
+		i = child
+	}
+}
+
 // TopP keeps the smallest set of best candidates whose probabilities reach p
 // (nucleus sampling, Holtzman et al. 2019), at least one. p >= 1 keeps all.
-// The result lies in the memory of c, whose order is lost.
-func TopP(c []Candidate, p float64) []Candidate {
+// total is the weight of all candidates, those included that were left out
+// before because they are too unlikely to stay; 0 stands for that of c. The
+// result lies in the memory of c, whose order is lost.
+func TopP(c []Candidate, p, total float64) []Candidate {
 	if p >= 1 || len(c) < 2 {
 		return c
 	}
-	best := maxLogit(c)
-	total := mass(c, best)
-	// Candidates below (1-p)/len(c) of the best cannot be in the nucleus: all
-	// of them together weigh less than 1-p. Most of a vocabulary goes here,
-	// and only the few that stay are put in order.
-	if floor := float64(best) + math.Log((1-p)/float64(len(c))); floor > math.Inf(-1) {
-		c = slices.DeleteFunc(c, func(x Candidate) bool { return float64(x.Logit) < floor })
+	if total == 0 {
+		total = mass(c)
 	}
-	need, sum := p*total, 0.0
-	return selectBest(c, func(next Candidate) bool {
-		if sum >= need && sum > 0 {
-			return false
+	// Quickselect by weight: cut what is undecided into better and worse ones
+	// until few are left. What lies before lo stays, what lies from hi on goes.
+	need, lo, hi := p*total, 0, len(c)
+	for hi-lo > 16 {
+		mid, sum := partition(c[lo:hi])
+		if sum >= need {
+			hi = lo + mid
+		} else {
+			need -= sum
+			lo += mid
 		}
-		sum += weight(next, best)
-		return true
-	})
+	}
+	slices.SortFunc(c[lo:hi], compare)
+	for lo < hi && (need > 0 || lo == 0) {
+		need -= float64(c[lo].Weight)
+		lo++
+	}
+	return c[:lo]
+}
+
+// partition moves the better ones of at least three candidates to the front.
+// It returns how many they are, at least one and not all, and their weight.
+func partition(c []Candidate) (n int, sum float64) {
+	a, b, d := c[0], c[len(c)/2], c[len(c)-1]
+	if better(b, a) {
+		a, b = b, a
+	}
+	if better(d, b) {
+		b = d
+		if better(b, a) {
+			b = a
+		}
+	}
+	for i, x := range c { // b is the median of the three, so one is better
+		if better(x, b) {
+			sum += float64(x.Weight)
+			c[i], c[n] = c[n], x
+			n++
+		}
+	}
+	return n, sum
 }
 
 // MinP keeps the candidates whose probability is at least p times that of the
@@ -96,61 +161,11 @@ func MinP(c []Candidate, p float64) []Candidate {
 	return slices.DeleteFunc(c, func(x Candidate) bool { return float64(x.Logit)-float64(best) < floor })
 }
 
-// selectBest takes candidates from the best on, for as long as take says yes
-// (at least one), and returns them in that order. It builds a heap in place
-// and pops it: n + m log n steps for m taken of n, not a sort of them all.
-func selectBest(c []Candidate, take func(Candidate) bool) []Candidate {
-	for i := len(c)/2 - 1; i >= 0; i-- {
-		siftDown(c, i, better)
-	}
-	n := len(c)
-	for n > 0 && (take(c[0]) || n == len(c)) {
-		n--
-		c[0], c[n] = c[n], c[0]
-		siftDown(c[:n], 0, better)
-	}
-	taken := c[n:]
-	slices.Reverse(taken)
-	return taken
-}
-
-// siftDown moves heap[i] down until no child comes before it.
-func siftDown(heap []Candidate, i int, before func(c, d Candidate) bool) {
-	for {
-		child := 2*i + 1
-		if child >= len(heap) {
-			return
-		}
-		if right := child + 1; right < len(heap) && before(heap[right], heap[child]) {
-			child = right
-		}
-		if !before(heap[child], heap[i]) {
-			return
-		}
-		heap[i], heap[child] = heap[child], heap[i]
-		i = child
-	}
-}
-
-// weight is a candidate's probability relative to the best one's.
-func weight(c Candidate, best float32) float64 {
-	return math.Exp(float64(c.Logit) - float64(best))
-}
-
-// mass is the sum of all weights. Over a whole vocabulary the exponentials
-// would take as long as all else in this package together, so they go through
-// the vector kernels, a block at a time.
-func mass(c []Candidate, best float32) float64 {
-	var block [512]float32
+// mass is the sum of all weights.
+func mass(c []Candidate) float64 {
 	sum := 0.0
-	for len(c) > 0 {
-		n := min(len(c), len(block))
-		for i, x := range c[:n] {
-			block[i] = x.Logit - best
-		}
-		kernels.Exp(block[:n], block[:n])
-		sum += float64(kernels.Sum(block[:n]))
-		c = c[n:]
+	for i := range c {
+		sum += float64(c[i].Weight)
 	}
 	return sum
 }

@@ -1,0 +1,127 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// request is what a caller asked for: one or more replies to one prompt. The
+// loop writes them; what comes of it waits in a buffer for the caller's
+// goroutine, so that a slow reader holds nothing up. The buffer is bounded by
+// the length of the replies.
+type request struct {
+	replies []Reply
+	told    []int       // how many of each reply's LogProbs a piece has carried
+	gone    atomic.Bool // the caller has left; the loop drops the sequences
+
+	silent bool // the caller wants no pieces: it is woken at the end only
+	wake   chan struct{}
+	mu     sync.Mutex
+	events []event
+}
+
+// event is something that happened to one of the replies.
+type event struct {
+	reply    int
+	token    bool // one was written: id
+	counted  bool // … that did not end the reply
+	id       int32
+	text     string
+	logProb  *LogProb
+	cached   int          // with the first token: prompt tokens that needed no computing
+	finish   FinishReason // the reply is complete
+	err      error        // the request has failed
+	prompted []LogProb    // of prompt tokens
+}
+
+func newRequest(n, promptTokens int, silent bool) *request {
+	r := &request{replies: make([]Reply, n), told: make([]int, n), silent: silent, wake: make(chan struct{}, 1)}
+	for i := range r.replies {
+		r.replies[i].PromptTokens = promptTokens
+	}
+	return r
+}
+
+// post adds an event; any goroutine may call it.
+func (r *request) post(e event) {
+	r.mu.Lock()
+	r.events = append(r.events, e)
+	r.mu.Unlock()
+	if r.silent && e.err == nil && e.finish == "" {
+		return
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default: // it was woken already
+	}
+}
+
+// take returns the events since the last time, in the order they happened.
+func (r *request) take(spare []event) []event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.events
+	r.events = spare[:0]
+	return out
+}
+
+// collect passes events on until every reply is complete. It is the only part
+// of a request that runs on the caller's goroutine.
+func (r *request) collect(ctx context.Context, emit func(Piece) error) error {
+	defer r.gone.Store(true)
+	var events []event
+	for open := len(r.replies); open > 0; {
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		events = r.take(events)
+		for i := range events {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			if err := r.apply(&events[i], emit); err != nil {
+				return err
+			}
+			if events[i].finish != "" {
+				open--
+			}
+		}
+	}
+	return nil
+}
+
+// apply adds an event to its reply and shows its text.
+func (r *request) apply(e *event, emit func(Piece) error) error {
+	if e.err != nil {
+		return e.err
+	}
+	reply := &r.replies[e.reply]
+	reply.CachedTokens += e.cached
+	reply.PromptLogProbs = append(reply.PromptLogProbs, e.prompted...)
+	if e.token {
+		reply.IDs = append(reply.IDs, e.id)
+	}
+	if e.counted {
+		reply.CompletionTokens++
+	}
+	if e.logProb != nil {
+		reply.LogProbs = append(reply.LogProbs, *e.logProb)
+	}
+	reply.Text += e.text
+	told := r.told[e.reply]
+	untold := e.finish != "" && told < len(reply.LogProbs)
+	if emit != nil && (e.text != "" || untold) {
+		r.told[e.reply] = len(reply.LogProbs)
+		if err := emit(Piece{Index: e.reply, Text: e.text, LogProbs: reply.LogProbs[told:]}); err != nil {
+			return fmt.Errorf("passing the reply on: %w", err)
+		}
+	}
+	if e.finish != "" {
+		reply.FinishReason = e.finish
+	}
+	return nil
+}

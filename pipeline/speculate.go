@@ -1,0 +1,66 @@
+package pipeline
+
+// guesser guesses how a sequence goes on from what it has said before: replies
+// repeat names, numbers and phrases of their prompt and of themselves. Guesses
+// are checked in the same pass that computes the next token; decoding is bound
+// by reading the weights, so a few more rows cost little (prompt lookup
+// decoding: Saxena 2023; Yang et al. 2023, section 3).
+type guesser struct {
+	size int // of the next guess; it grows while guesses are right
+	rest int // steps to sit out after a guess that was wrong
+	miss int // wrong guesses in a row
+}
+
+const (
+	matchTokens = 3  // tokens that must repeat before what followed is guessed
+	firstGuess  = 3  // tokens guessed at first
+	longestRest = 32 // steps between guesses where none is ever right
+)
+
+// guess appends to dst what followed the newest earlier occurrence of the last
+// tokens, at most limit tokens.
+func (g *guesser) guess(dst, tokens []int32, limit int) []int32 {
+	if g.rest > 0 {
+		g.rest--
+		return dst
+	}
+	if g.size == 0 {
+		g.size = firstGuess
+	}
+	at := repeats(tokens)
+	if at < 0 {
+		return dst
+	}
+	return append(dst, tokens[at:min(at+min(g.size, limit), len(tokens))]...)
+}
+
+// repeats is where the newest earlier occurrence of the last matchTokens of
+// tokens ends, -1 when there is none.
+func repeats(tokens []int32) int {
+	n := len(tokens)
+	if n <= matchTokens {
+		return -1
+	}
+	a, b, c := tokens[n-3], tokens[n-2], tokens[n-1]
+	for i := n - 2; i >= 2; i-- {
+		if tokens[i] == c && tokens[i-1] == b && tokens[i-2] == a {
+			return i + 1
+		}
+	}
+	return -1
+}
+
+// learn adapts to a guess of n tokens of which the first right ones were right.
+func (g *guesser) learn(n, right, longest int) {
+	switch {
+	case n == 0:
+	case right == n:
+		g.size, g.miss = min(2*g.size, longest), 0
+	case right > 0:
+		g.size, g.miss = max(right, firstGuess), 0
+	default:
+		g.size = max(1, g.size/2)
+		g.rest = min(1<<g.miss, longestRest)
+		g.miss++
+	}
+}
