@@ -75,6 +75,7 @@ type gate struct {
 	mu     sync.Mutex
 	closed bool
 	opened *sync.Cond
+	step   func(n int) // called before step n, from 0
 	steps  int
 }
 
@@ -90,7 +91,17 @@ func (g *gate) pass() {
 	for g.closed {
 		g.opened.Wait()
 	}
-	g.steps++
+	if g.step != nil {
+		g.step(g.steps)
+		g.steps++
+	}
+}
+
+// onStep has f called before each step from now on.
+func (g *gate) onStep(f func(n int)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.step, g.steps = f, 0
 }
 
 func (g *gate) set(closed bool) {

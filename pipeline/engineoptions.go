@@ -45,7 +45,7 @@ type EngineOptions struct {
 	// NoSpeculation guesses nothing.
 	NoSpeculation bool
 
-	before func() // for tests: called by the loop before each step
+	before func() // for tests: called by the loop before it looks for work
 }
 
 const leastKVBytes = 64 << 20

@@ -82,9 +82,6 @@ func (l *loop) tell(change func(in *inbox)) {
 func (l *loop) run() {
 	defer close(l.stopped)
 	for l.receive() {
-		if l.options.before != nil {
-			l.options.before()
-		}
 		l.step()
 	}
 }
@@ -93,6 +90,9 @@ func (l *loop) run() {
 // returns false when the loop is closed.
 func (l *loop) receive() bool {
 	for {
+		if l.options.before != nil {
+			l.options.before()
+		}
 		in := &l.inbox
 		in.mu.Lock()
 		for _, s := range in.sequences {

@@ -89,6 +89,9 @@ func (c *Cache) Reserve(n int) error {
 	return nil
 }
 
+// Advance counts n more tokens, whose room was reserved, as remembered.
+func (c *Cache) Advance(n int) { c.len += n }
+
 // own makes the rows of block i from the given one on this cache's to write.
 func (c *Cache) own(i, row int) bool {
 	b := c.blocks[i]

@@ -44,7 +44,7 @@ func (r *Runner) Step(segments []Segment, out Outputs) error {
 	}
 	for _, s := range segments {
 		if s.Cache != nil {
-			s.Cache.len += len(s.Tokens)
+			s.Cache.Advance(len(s.Tokens))
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -96,5 +97,48 @@ func BenchmarkPoolRun(b *testing.B) {
 	defer p.Close()
 	for b.Loop() {
 		p.Run(2, func(int, int) {})
+	}
+}
+
+// A panic on a worker's goroutine reaches the caller of Run, and the pool goes on.
+func TestPoolCarriesPanics(t *testing.T) {
+	p := NewPool(4)
+	defer p.Close()
+	run := func(n int, f func(task, worker int)) (value any) {
+		defer func() { value = recover() }()
+		p.Run(n, f)
+		return nil
+	}
+	carried := 0
+	for range 300 {
+		got := run(64, func(_, worker int) {
+			if worker > 0 {
+				panic("worker")
+			}
+			time.Sleep(20 * time.Microsecond)
+		})
+		if failed, ok := got.(*Panic); ok {
+			carried++
+			if failed.Value != "worker" || !strings.Contains(failed.Error(), "TestPoolCarriesPanics") {
+				t.Fatalf("carried %v", failed)
+			}
+		} else if got != nil {
+			t.Fatalf("carried %v", got)
+		}
+		if got := run(64, func(task, worker int) {
+			if worker == 0 {
+				panic(task)
+			}
+			panic("worker")
+		}); got == nil {
+			t.Fatal("a panic was lost")
+		}
+		var sum atomic.Int64
+		if got := run(100, func(task, _ int) { sum.Add(int64(task)) }); got != nil || sum.Load() != 4950 {
+			t.Fatalf("after a panic: %v, sum %d", got, sum.Load())
+		}
+	}
+	if carried == 0 {
+		t.Error("no worker ever panicked")
 	}
 }
