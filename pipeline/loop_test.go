@@ -1,0 +1,180 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"causerie/models/dialogue"
+)
+
+// A client that does not read holds nobody up, and its own reply is whole when
+// it reads on.
+func TestSlowReaderHoldsNobodyUp(t *testing.T) {
+	e := engineOf(t, randomModel(t, 300), EngineOptions{MaxSequences: 1})
+	request := GenerateRequest{IDs: []int32{1, 2}, Options: Options{MaxTokens: 200, IgnoreEnd: true, Seed: seed(1)}}
+	request.Options.Temperature = 1
+	started, hold := make(chan bool), make(chan bool)
+	slow := make(chan Reply)
+	streamed := ""
+	go func() {
+		reply, err := e.Generate(t.Context(), request, func(p Piece) error {
+			if streamed == "" {
+				close(started)
+				<-hold
+			}
+			streamed += p.Text
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		slow <- reply
+	}()
+	<-started
+	for range 3 { // there is one place: the slow one's
+		if _, err := e.Generate(t.Context(), request, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(hold)
+	want, err := e.Generate(t.Context(), request, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, <-slow, sameReply); diff != "" || streamed != want.Text {
+		t.Errorf("streamed %q (-want +got):\n%s", streamed, diff)
+	}
+}
+
+// A client that leaves frees its place at the next step, and what was computed
+// for it is found again.
+func TestLeavingFreesThePlace(t *testing.T) {
+	e := engineOf(t, randomModel(t, 3000), EngineOptions{MaxSequences: 1})
+	ids := make([]int32, 500)
+	for i := range ids {
+		ids[i] = int32(i % 251)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	endless := GenerateRequest{IDs: ids, Options: Options{MaxTokens: 2400, IgnoreEnd: true}}
+	endless.Options.LogitBias = map[int32]float64{66: 900}
+	_, err := e.Generate(ctx, endless, func(Piece) error {
+		cancel()
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	next, err := e.Generate(t.Context(), GenerateRequest{IDs: append(slices.Clone(ids), 7), Options: Options{MaxTokens: 1}}, nil)
+	if err != nil || next.CachedTokens != len(ids) {
+		t.Errorf("the next request found %d of %d tokens, %v", next.CachedTokens, len(ids), err)
+	}
+	if s := e.Stats(); s.GeneratedTokens > 1000 {
+		t.Errorf("%d tokens were written for a client that had left", s.GeneratedTokens)
+	}
+}
+
+// Replies being written get their token in every step while a long prompt is
+// computed beside them, and prompts begin in the order of their arrival.
+func TestStepsAreShared(t *testing.T) {
+	g := newGate()
+	e := engineOf(t, randomModel(t, 1000), EngineOptions{MixedTokens: 32, NoSpeculation: true, before: g.pass})
+	started, done := make(chan bool), make(chan error, 3)
+	go func() {
+		o := Options{MaxTokens: 900, IgnoreEnd: true}
+		o.LogitBias = map[int32]float64{66: 900}
+		pieces := 0
+		_, err := e.Generate(t.Context(), GenerateRequest{IDs: []int32{1}, Options: o}, func(Piece) error {
+			if pieces++; pieces == 1 {
+				g.set(true)
+				close(started)
+			}
+			return nil
+		})
+		done <- err
+	}()
+	<-started
+	before := e.Stats()
+	served := make(chan string, 2)
+	ask := func(name string, n int) {
+		ids := make([]int32, n)
+		for i := range ids {
+			ids[i] = int32(len(name) + i)
+		}
+		for i := range ids {
+			ids[i] %= 251
+		}
+		go func() {
+			_, err := e.Generate(t.Context(), GenerateRequest{IDs: ids, Options: Options{MaxTokens: 1, IgnoreEnd: true}}, nil)
+			served <- name
+			done <- err
+		}()
+	}
+	ask("long", 700)
+	waitFor(t, e, 2)
+	ask("shorter", 300)
+	waitFor(t, e, 3)
+	g.set(false)
+	if err := errors.Join(<-done, <-done, <-done); err != nil {
+		t.Fatal(err)
+	}
+	if s := e.Stats(); s.Steps-before.Steps < 1000/32 || s.Steps > 905 {
+		t.Errorf("%d steps; 1000 prompt tokens take 32 of them, and the reply 900 that hold those", s.Steps-before.Steps)
+	}
+	if first := <-served; first != "long" {
+		t.Errorf("the %s prompt was served first", first)
+	}
+}
+
+// Reply i of n is the reply to one request with that stream.
+func TestChatN(t *testing.T) {
+	e := engineOf(t, randomModel(t, 200), EngineOptions{MaxSequences: 3})
+	req := ChatRequest{Messages: []dialogue.Turn{dialogue.User("What is tea?")}, Options: Options{MaxTokens: 15, Seed: seed(8), Stream: 2}}
+	req.Options.Temperature = 1
+	streamed := make([]string, 5)
+	got, err := e.ChatN(t.Context(), req, 5, func(p Piece) error {
+		streamed[p.Index] += p.Text
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	different := false
+	for i, reply := range got {
+		one := req
+		one.Options.Stream += uint64(i)
+		want, err := e.Chat(t.Context(), one, nil)
+		if diff := cmp.Diff(want, reply, sameReply); err != nil || diff != "" || streamed[i] != want.Text {
+			t.Errorf("reply %d, streamed %q, %v (-alone +of five):\n%s", i, streamed[i], err, diff)
+		}
+		different = different || reply.Text != got[0].Text
+	}
+	if !different {
+		t.Error("all replies are the same")
+	}
+	for _, n := range []int{0, 129} {
+		if _, err := e.ChatN(t.Context(), req, n, nil); err == nil || !strings.Contains(err.Error(), "n must lie") {
+			t.Errorf("%d replies: %v", n, err)
+		}
+	}
+}
+
+func TestStatsAreKept(t *testing.T) {
+	e := engineOf(t, randomModel(t, 64), EngineOptions{})
+	if _, err := e.Generate(t.Context(), GenerateRequest{IDs: []int32{1, 2, 3}, Options: Options{MaxTokens: 5, IgnoreEnd: true}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for e.Stats().Running > 0 && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	s := e.Stats()
+	if s.PromptTokens != 3 || s.GeneratedTokens != 5 || s.Running != 0 || s.KVUsed != s.KVCached || s.KVCached == 0 || s.KVBytes < s.KVUsed {
+		t.Errorf("%+v", s)
+	}
+}
