@@ -13,17 +13,19 @@ import (
 // A Workspace serves one graph at a time. The zero value works on the
 // caller's goroutine alone.
 type Workspace struct {
-	pool *kernels.Pool
-	live []*buffer
-	free map[int][]*buffer // by capacity
+	pool    *kernels.Pool
+	live    []*buffer
+	tensors []*Tensor         // that New gave out
+	free    map[int][]*buffer // by capacity
 
 	scratch []attentionScratch // one for each worker of the pool
 }
 
 // buffer is a piece of pooled memory.
 type buffer struct {
-	data []float32 // full capacity
-	used bool
+	data   []float32 // full capacity
+	used   bool
+	tensor *Tensor // made over it in an earlier graph, for another of its shape
 }
 
 // NewWorkspace returns a workspace whose operators run on pool; nil means the
@@ -38,14 +40,28 @@ func (ws *Workspace) Pool() *kernels.Pool { return ws.pool }
 // New returns a [rows, cols] tensor of pooled memory with arbitrary content.
 func (ws *Workspace) New(rows, cols int) *Tensor {
 	b := ws.take(rows * cols)
-	t := newTensor(b.data[:rows*cols], rows, cols)
+	t := b.tensor
+	if t == nil || t.rows != rows || t.cols != cols {
+		t = newTensor(b.data[:rows*cols], rows, cols)
+	} else {
+		t.grad = nil
+		t.SetRequiresGrad(false)
+	}
 	t.buf, t.ws = b, ws
+	b.tensor = nil // until nobody uses this one any more
+	ws.tensors = append(ws.tensors, t)
 	return t
 }
 
 // Reset takes back everything New gave out. Tensors of the last graph must
 // not be used any more.
 func (ws *Workspace) Reset() {
+	for _, t := range ws.tensors {
+		if t.buf != nil { // not released before
+			t.buf.tensor = t
+		}
+	}
+	ws.tensors = ws.tensors[:0]
 	for _, b := range ws.live {
 		if b.used {
 			ws.giveBack(b)
