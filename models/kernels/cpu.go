@@ -35,11 +35,12 @@ func CPU() string { return active.String() }
 
 // A shape is the size of a path's product tile.
 type shape struct {
-	rows  int // most rows of C a tile computes at once
-	width int // columns of a panel, PanelWidth
+	rows  int   // most rows of C a tile computes at once
+	width int   // columns of a panel, PanelWidth
+	lone  []int // how many panels a single row may take at once, most first
 }
 
-var shapes = [...]shape{pathGeneric: {4, 16}, pathAVX2: {6, 16}, pathAVX512: {12, 32}}
+var shapes = [...]shape{pathGeneric: {4, 16, nil}, pathAVX2: {6, 16, []int{4}}, pathAVX512: {12, 32, []int{4, 2}}}
 
 // wide tells how many panels a lone tile of so many rows takes at once: with
 // few rows, several panels are needed to have enough chains in flight.

@@ -43,7 +43,38 @@ func GemmPanels(s *Scratch, c []float32, crs int, a []float32, ars, acs int, b [
 		need("GemmPanels a", len(a), (m-1)*ars+(k-1)*acs+1)
 		need("GemmPanels b", len(b), (n-1)/w*panelStride+k*w)
 	}
+	if m == 1 && acs == 1 {
+		rowTimesPanels(c, a, b, panelStride, n, k, accumulate)
+		return
+	}
 	s.multiply(nil, product{m: m, n: n, k: k, c: c, crs: crs, a: a, ars: ars, acs: acs, b: b, panelStep: panelStride, accumulate: accumulate})
+}
+
+// rowTimesPanels is GemmPanels for one row, which is what attention does when
+// it decodes: one pass over panels that come from memory, with nothing to
+// block or to share.
+func rowTimesPanels(c, a, b []float32, panelStride, n, k int, accumulate bool) {
+	const ahead = 1 << 10 // elements
+	w := PanelWidth()
+	t := tileArgs{k: k, a: a, byRow: true, bstep: w, bpanel: panelStride, ahead: ahead, rows: 1}
+	if accumulate {
+		t.load = 1
+	}
+	for j := 0; j < n; j += t.panels * w {
+		t.panels = 1
+		for _, wide := range shapes[active].lone {
+			if j+wide*w <= n {
+				t.panels = wide
+				break
+			}
+		}
+		t.cols = min(w, n-j)
+		t.c = c[j:]
+		if k > 0 {
+			t.b = b[j/w*panelStride:]
+		}
+		t.run()
+	}
 }
 
 // Transpose sets dst[c*dstStride+r] = src[r*srcStride+c] for r in [0,rows), c

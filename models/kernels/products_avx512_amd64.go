@@ -184,6 +184,11 @@ func tile12x1AVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel 
 //go:noescape
 func tile12x1ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
 
+// tile1x2ByRowAVX512 multiplies 1 rows by 2 panel(s); see tileFunc.
+//
+//go:noescape
+func tile1x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+
 // transposeAVX512 turns 16·blocks columns of src into rows of dst:
 // dst[p*dstep+i] = src[i*sstep+p] for i < rows; steps are in bytes, and so is
 // how far ahead of what it reads it asks for what is read next.

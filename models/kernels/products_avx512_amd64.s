@@ -5971,6 +5971,89 @@ nobias12_1_true:
 	VZEROUPPER
 	RET
 
+// func tile1x2ByRowAVX512(k int, a *float32, astep int, b *float32, bstep int, bpanel int, ahead int, c *float32, cstep int, cols int, load int, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tile1x2ByRowAVX512(SB), NOSPLIT, $0-96
+	MOVQ       c+56(FP), AX
+	MOVQ       cstep+64(FP), CX
+	IMUL3Q     $0x01, CX, CX
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	MOVQ       load+80(FP), AX
+	TESTQ      AX, AX
+	JNZ        resume1_2_true
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	JMP        begin1_2_true
+
+resume1_2_true:
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+
+begin1_2_true:
+	MOVQ  k+0(FP), AX
+	MOVQ  astep+16(FP), CX
+	MOVQ  a+8(FP), CX
+	MOVQ  b+24(FP), DX
+	MOVQ  bpanel+40(FP), BX
+	LEAQ  (DX)(BX*1), BX
+	MOVQ  bstep+32(FP), SI
+	MOVQ  ahead+48(FP), DI
+	TESTQ AX, AX
+	JZ    done1_2_true
+
+loop1_2_true:
+	PREFETCHT1   (DX)(DI*1)
+	PREFETCHT1   64(DX)(DI*1)
+	PREFETCHT1   (BX)(DI*1)
+	PREFETCHT1   64(BX)(DI*1)
+	VBROADCASTSS (CX), Z4
+	VMOVUPS      (DX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      64(DX), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      (BX), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      64(BX), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x04, CX
+	ADDQ         SI, DX
+	ADDQ         SI, BX
+	DECQ         AX
+	JNZ          loop1_2_true
+
+done1_2_true:
+	MOVQ    bias+88(FP), AX
+	TESTQ   AX, AX
+	JZ      nobias1_2_true
+	VMOVUPS (AX), Z4
+	VADDPS  Z4, Z0, Z0
+	VMOVUPS 64(AX), Z4
+	VADDPS  Z4, Z1, Z1
+	VMOVUPS 128(AX), Z4
+	VADDPS  Z4, Z2, Z2
+	VMOVUPS 192(AX), Z4
+	VADDPS  Z4, Z3, Z3
+
+nobias1_2_true:
+	MOVQ    c+56(FP), AX
+	MOVQ    cstep+64(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VZEROUPPER
+	RET
+
 // func transposeAVX512(dst *float32, dstep int, src *float32, sstep int, rows int, blocks int, ahead int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·transposeAVX512(SB), NOSPLIT, $0-56

@@ -10,6 +10,8 @@ type tileFunc func(k int, a *float32, astep int, b *float32, bstep, bpanel, ahea
 // one panel or for as many as shape.wide says.
 type tileSet struct {
 	one, oneByRow, wide, wideByRow []tileFunc
+
+	twoByRow tileFunc // a single row and two panels, see rowTimesPanels
 }
 
 func (t *tileArgs) run() {
@@ -29,6 +31,8 @@ func (t *tileArgs) run() {
 		f = set.oneByRow[t.rows]
 	case t.panels == 1:
 		f = set.one[t.rows]
+	case t.panels == 2 && t.rows == 1:
+		f = set.twoByRow
 	case t.byRow:
 		f = set.wideByRow[t.rows]
 	default:
@@ -114,6 +118,7 @@ var tilesAVX512 = tileSet{
 		tile1x4ByRowAVX512, tile2x4ByRowAVX512, tile3x4ByRowAVX512,
 		tile4x2ByRowAVX512, tile5x2ByRowAVX512, tile6x2ByRowAVX512,
 	},
+	twoByRow: tile1x2ByRowAVX512,
 }
 
 var tilesAVX2 = tileSet{

@@ -77,8 +77,15 @@ func (o *attention) each(f func(s Span, head int, scratch *attentionScratch)) {
 	if work < worthWaking {
 		pool = nil
 	}
-	pool.Run(len(o.spans)*o.heads, func(task, worker int) {
-		f(o.spans[task/o.heads], task%o.heads, &o.ws.scratch[worker])
+	// Heads lie side by side in memory, which is fastest read in long stretches:
+	// a task takes as many as leave every thread something to do.
+	heads := max(1, min(o.heads, len(o.spans)*o.heads/(2*pool.Threads())))
+	perSpan := (o.heads + heads - 1) / heads
+	pool.Run(len(o.spans)*perSpan, func(task, worker int) {
+		first := task % perSpan * heads
+		for head := first; head < min(o.heads, first+heads); head++ {
+			f(o.spans[task/perSpan], head, &o.ws.scratch[worker])
+		}
 	})
 }
 

@@ -19,6 +19,9 @@ func products(s *isa) {
 			}
 		}
 	}
+	if s.avx512() { // AVX2's wide tile is as wide as this
+		(&tile{isa: s, rows: 1, panels: 2, byRow: true}).write()
+	}
 	transpose(s)
 	copyColumns(s)
 	peak(s)
