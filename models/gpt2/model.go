@@ -171,6 +171,20 @@ func (m *Model) Freeze(pool *kernels.Pool, dtype kernels.DType) {
 		p.Grad = nil
 		i++
 	})
+	m.chain()
+}
+
+// chain tells each frozen matrix which one is read after it.
+func (m *Model) chain() {
+	last := m.head().(*nn.Param).Matrix.(*ops.Tensor)
+	for _, b := range m.Blocks {
+		for _, a := range []*Affine{b.QKV, b.AttentionOut, b.FeedIn, b.FeedOut} {
+			next := a.Weight.Matrix.(*ops.Tensor)
+			last.Precedes(next)
+			last = next
+		}
+	}
+	last.Precedes(m.head().(*nn.Param).Matrix.(*ops.Tensor))
 }
 
 // eachTensor visits the parameters in the order of Params.

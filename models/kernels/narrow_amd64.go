@@ -191,3 +191,13 @@ var wideFloatsAVX512 = [...]bfloat16Func{nil,
 var wideFloatsAVX2 = [...]bfloat16Func{nil,
 	narrowWideFloats1AVX2, narrowWideFloats2AVX2, narrowWideFloats3AVX2, narrowWideFloats4AVX2,
 }
+
+// fetchLines asks for cache lines from b on.
+func fetchLines(b *uint32, lines int) {
+	switch active {
+	case pathAVX512:
+		fetchAVX512(b, lines)
+	case pathAVX2:
+		fetchAVX2(b, lines)
+	}
+}

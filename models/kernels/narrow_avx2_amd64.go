@@ -58,3 +58,8 @@ func quantizeWideAVX2(dst *uint32, step int, x *float32, n int, inverse float32)
 //
 //go:noescape
 func roundWideAVX2(dst *uint32, step int, x *float32, n int)
+
+// fetchAVX2 asks for cache lines from b on.
+//
+//go:noescape
+func fetchAVX2(b *uint32, lines int)

@@ -1231,3 +1231,16 @@ DATA const_AVX2_80000000<>+20(SB)/4, $0x80000000
 DATA const_AVX2_80000000<>+24(SB)/4, $0x80000000
 DATA const_AVX2_80000000<>+28(SB)/4, $0x80000000
 GLOBL const_AVX2_80000000<>(SB), RODATA|NOPTR, $32
+
+// func fetchAVX2(b *uint32, lines int)
+// Requires: MMX+
+TEXT ·fetchAVX2(SB), NOSPLIT, $0-16
+	MOVQ b+0(FP), AX
+	MOVQ lines+8(FP), CX
+
+line:
+	PREFETCHT1 (AX)
+	ADDQ       $0x40, AX
+	DECQ       CX
+	JNZ        line
+	RET

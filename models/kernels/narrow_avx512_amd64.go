@@ -279,3 +279,8 @@ func quantizeWideAVX512(dst *uint32, step int, x *float32, n int, inverse float3
 //
 //go:noescape
 func roundWideAVX512(dst *uint32, step int, x *float32, n int)
+
+// fetchAVX512 asks for cache lines from b on.
+//
+//go:noescape
+func fetchAVX512(b *uint32, lines int)

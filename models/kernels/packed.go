@@ -24,6 +24,8 @@ type Packed struct {
 	floats []float32 // Float32
 	narrow []uint32  // the panels of the other types
 	scales []float32 // Int8: one for each output
+
+	next *Packed // see Precedes
 }
 
 // PackRows is the step in which rows are filled in: Fill and its like start at
@@ -195,6 +197,9 @@ func LinearPacked(p *Pool, y, x []float32, w *Packed, bias []float32, m int) {
 	need("LinearPacked x", len(x), m*w.K)
 	if bias != nil {
 		need("LinearPacked bias", len(bias), w.N)
+	}
+	if p != nil {
+		p.lookAhead(w, m)
 	}
 	if w.dtype == Float32 {
 		multiply(p, product{m: m, n: w.N, k: w.K, c: y, crs: w.N, a: x, ars: w.K, acs: 1, b: w.floats, panelStep: w.K * w.width, bias: bias})

@@ -30,7 +30,8 @@ type Pool struct {
 	// upper half, then batchClosed, then how many workers have joined.
 	state atomic.Uint64
 	quit  atomic.Bool
-	idle  chan struct{} // told by the last worker to leave a closed batch
+	ahead atomic.Pointer[Packed] // what is likely to be read next
+	idle  chan struct{}          // told by the last worker to leave a closed batch
 
 	// The batch: written before it opens, read after joining it.
 	f    func(task, worker int)
@@ -46,9 +47,10 @@ type worker struct {
 }
 
 const (
-	batchClosed = 1 << 31 // nobody may join any more
-	batchJoined = batchClosed - 1
-	batchNumber = 1 << 32
+	batchClosed  = 1 << 31 // nobody may join any more
+	batchAwaited = 1 << 30 // the last to leave must tell, as the caller of Run sleeps
+	batchJoined  = batchAwaited - 1
+	batchNumber  = 1 << 32
 )
 
 // spinFor is how long a worker without a task looks out before it sleeps: longer
@@ -160,23 +162,35 @@ func (p *Pool) rouse(n int) {
 
 // close lets nobody join any more and waits for those who have.
 func (p *Pool) close() {
-	joined := p.state.Or(batchClosed) & batchJoined
-	if joined > 0 {
+	if p.state.Or(batchClosed)&batchJoined > 0 {
 		p.awaitIdle()
 	}
 	p.f = nil
 }
 
 func (p *Pool) awaitIdle() {
-	for start := time.Now(); time.Since(start) < spinFor; {
-		select {
-		case <-p.idle:
-			return
-		default:
-			runtime.Gosched()
-		}
+	if spin(func() bool { return p.state.Load()&batchJoined == 0 }) {
+		return
 	}
-	<-p.idle
+	if p.state.Or(batchAwaited)&batchJoined > 0 {
+		<-p.idle
+	}
+}
+
+// spin waits for a condition for a moment and reports whether it came. Between
+// looks it gives others the processor, but not after every one: that takes
+// longer than what is waited for.
+func spin(condition func() bool) bool {
+	const looks = 100
+	for start := time.Now(); time.Since(start) < spinFor; {
+		for range looks {
+			if condition() {
+				return true
+			}
+		}
+		runtime.Gosched()
+	}
+	return false
 }
 
 // work claims tasks until none is left.
@@ -210,8 +224,11 @@ func (p *Pool) serve(w *worker, number int) {
 			return
 		}
 		p.workGuarded(number)
-		if p.state.Add(^uint64(0))&(batchClosed|batchJoined) == batchClosed {
+		if p.state.Add(^uint64(0))&(batchClosed|batchAwaited|batchJoined) == batchClosed|batchAwaited {
 			p.idle <- struct{}{}
+		}
+		if w := p.ahead.Load(); w != nil {
+			w.fetch(func() bool { return p.isNew(last) || p.quit.Load() })
 		}
 	}
 }
@@ -219,16 +236,16 @@ func (p *Pool) serve(w *worker, number int) {
 // await joins the next batch; false means that the pool is closed.
 func (p *Pool) await(w *worker, last *uint64) bool {
 	for {
-		for start := time.Now(); time.Since(start) < spinFor; {
-			for range 16 {
-				if p.join(last) {
-					return true
-				}
-			}
-			if p.quit.Load() {
-				return false
-			}
-			runtime.Gosched()
+		joined := false
+		spin(func() bool {
+			joined = p.join(last)
+			return joined || p.quit.Load()
+		})
+		if joined {
+			return true
+		}
+		if p.quit.Load() {
+			return false
 		}
 		w.parked.Store(true)
 		// What came while the flag was down did not wake this worker.

@@ -63,6 +63,9 @@ func (t *Tensor) Freeze(pool *kernels.Pool, dtype kernels.DType) {
 	t.Dense = mat.NewDense[float32](mat.WithShape(0, 0))
 }
 
+// Precedes says that next is the frozen weight read after t when a model decodes.
+func (t *Tensor) Precedes(next *Tensor) { t.packed.Precedes(next.packed) }
+
 // Frozen reports whether Freeze was called.
 func (t *Tensor) Frozen() bool { return t.packed != nil }
 

@@ -181,3 +181,15 @@ func roundWide(s *isa) {
 	}, x)
 	end()
 }
+
+// fetch writes the kernel that asks for memory.
+func fetch(s *isa) {
+	s.function("fetch", "b *uint32, lines int", "asks for cache lines from b on.")
+	b, lines := pointer("b"), pointer("lines")
+	Label("line")
+	PREFETCHT1(Mem{Base: b})
+	ADDQ(Imm(64), b)
+	DECQ(lines)
+	JNZ(LabelRef("line"))
+	RET()
+}

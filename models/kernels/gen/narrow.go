@@ -28,6 +28,7 @@ func narrow(s *isa) {
 	}
 	quantizeWide(s)
 	roundWide(s)
+	fetch(s)
 }
 
 // narrowRows is the most rows of a tile: what the registers hold.
