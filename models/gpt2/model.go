@@ -57,13 +57,22 @@ type Affine struct {
 
 // New returns a model of the given shape whose weights are zero: call Init to
 // train from scratch, or fill Params from a file.
-func New(cfg Config) (*Model, error) {
+func New(cfg Config) (*Model, error) { return build(cfg, &builder{}) }
+
+// NewFrozen returns a model that is laid out for serving from the start, its
+// linear layers' weights stored in the dtype: fill Params' Data and Packed from
+// a file. It never takes more memory than that. See [Model.Freeze] for what
+// the dtype means.
+func NewFrozen(cfg Config, dtype kernels.DType) (*Model, error) {
+	return build(cfg, &builder{frozen: true, dtype: dtype})
+}
+
+func build(cfg Config, b *builder) (*Model, error) {
 	cfg.EnsureDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("gpt2: %w", err)
 	}
-	b := &builder{}
-	m := &Model{Config: cfg}
+	m := &Model{Config: cfg, frozen: b.frozen}
 	m.Tokens = b.matrix("wte.weight", cfg.VocabSize, cfg.Width, false)
 	m.Positions = b.matrix("wpe.weight", cfg.Positions, cfg.Width, false)
 	for i := range cfg.Layers {
@@ -78,7 +87,11 @@ func New(cfg Config) (*Model, error) {
 }
 
 // builder makes parameters and lists them in the order of the file format.
-type builder struct{ params []Param }
+type builder struct {
+	params []Param
+	frozen bool          // linear layers are laid out for serving,
+	dtype  kernels.DType // in this
+}
 
 func (b *builder) block(prefix string, cfg Config) *Block {
 	return &Block{
@@ -103,9 +116,17 @@ func (b *builder) affine(name string, in, out int) *Affine {
 }
 
 func (b *builder) matrix(name string, rows, cols int, conv1D bool) *nn.Param {
-	p := Param{Name: name, Shape: []int{rows, cols}, Data: make([]float32, rows*cols), Decay: true, Conv1D: conv1D}
+	p := Param{Name: name, Shape: []int{rows, cols}, Decay: true, Conv1D: conv1D}
+	var tensor *ops.Tensor
+	if b.frozen && p.linear() {
+		p.Packed = kernels.NewPacked(rows, cols, b.dtype)
+		tensor = ops.NewFrozen(p.Packed)
+	} else {
+		p.Data = make([]float32, rows*cols)
+		tensor = ops.NewParam(p.Data, rows, cols)
+	}
 	b.params = append(b.params, p)
-	return &nn.Param{Matrix: ops.NewParam(p.Data, rows, cols)}
+	return &nn.Param{Matrix: tensor}
 }
 
 func (b *builder) vector(name string, size int) *nn.Param {
@@ -115,18 +136,27 @@ func (b *builder) vector(name string, size int) *nn.Param {
 }
 
 // Params lists the parameters in the order of the file format. Data and Grad
-// are shared with the model. After Freeze the matrices' Data is nil.
+// are shared with the model. In a frozen model the linear layers' weights have
+// Packed instead.
 func (m *Model) Params() []Param { return m.params }
 
 // ParamCount is the number of trained values.
 func (m *Model) ParamCount() int {
 	n := 0
+	for i := range m.params {
+		n += m.params[i].Len()
+	}
+	return n
+}
+
+// WeightBytes is the memory that the weights take.
+func (m *Model) WeightBytes() int64 {
+	var n int64
 	for _, p := range m.params {
-		size := 1
-		for _, d := range p.Shape {
-			size *= d
+		n += 4 * int64(len(p.Data))
+		if p.Packed != nil {
+			n += p.Packed.Bytes()
 		}
-		n += size
 	}
 	return n
 }
@@ -152,10 +182,11 @@ func (m *Model) ZeroGrad() {
 	}
 }
 
-// Freeze lays the weights out for serving: each matrix once, in the order the
-// kernels read it, its values rounded to the type. Positions, norms and biases
-// stay as they are. With Float32 the logits stay bit-equal. A frozen model
-// cannot be trained or saved.
+// Freeze lays the weights out for serving: the weight of each linear layer and
+// the token embedding once, in the order the kernels read it, rounded to the
+// dtype. With kernels.Float32 logits stay bit-equal. Position embeddings, layer
+// norms and biases, a hundredth of all, stay as they are. A frozen model cannot
+// be trained or saved; freezing it again changes nothing.
 func (m *Model) Freeze(pool *kernels.Pool, dtype kernels.DType) {
 	if m.frozen {
 		return
@@ -164,9 +195,9 @@ func (m *Model) Freeze(pool *kernels.Pool, dtype kernels.DType) {
 	i := 0
 	m.eachTensor(func(t *ops.Tensor) {
 		p := &m.params[i]
-		if len(p.Shape) == 2 && p.Name != "wpe.weight" {
+		if p.linear() {
 			t.Freeze(pool, dtype)
-			p.Data = nil
+			p.Data, p.Packed = nil, t.Packed()
 		}
 		p.Grad = nil
 		i++
@@ -185,6 +216,14 @@ func (m *Model) chain() {
 		}
 	}
 	last.Precedes(m.head().(*nn.Param).Matrix.(*ops.Tensor))
+}
+
+// DType is what the linear layers' weights are stored in.
+func (m *Model) DType() kernels.DType {
+	if p := m.params[0].Packed; p != nil {
+		return p.DType()
+	}
+	return kernels.Float32
 }
 
 // eachTensor visits the parameters in the order of Params.

@@ -1,5 +1,7 @@
 package gpt2
 
+import "causerie/models/kernels"
+
 // Param is one named tensor of the model as the outside sees it: file formats
 // read and write Data, the optimizer reads Grad and updates Data in place.
 //
@@ -13,4 +15,20 @@ type Param struct {
 	Grad   []float32 // same layout; nil until the model is made trainable
 	Decay  bool      // matrices decay, vectors (biases, layer norms) do not
 	Conv1D bool      // stored [in, out] in Hugging Face files
+
+	Packed *kernels.Packed // instead of Data, when the weight is laid out for serving
 }
+
+// Len is the number of values.
+func (p *Param) Len() int {
+	n := 1
+	for _, d := range p.Shape {
+		n *= d
+	}
+	return n
+}
+
+// linear says whether the parameter is the weight of a linear layer, which the
+// token embedding is too when it is the LM head again: what serving lays out in
+// a dtype of its choice.
+func (p *Param) linear() bool { return len(p.Shape) == 2 && p.Name != "wpe.weight" }

@@ -24,6 +24,10 @@ type Config struct {
 	BOS, PAD *int32  // nil when the model has none
 	EOS      []int32 // what ends a text; mostly one id
 
+	// Int8 says that the file holds int8 weights with scales (see the package
+	// documentation); it is the quantization_config that Quantize writes.
+	Int8 bool
+
 	Activation string // "gelu_new" (also when empty) or "gelu_pytorch_tanh": two names of one function
 
 	// Rest are the keys that mean nothing to this package (dropout for training,
@@ -68,6 +72,7 @@ func ParseConfig(data []byte) (Config, error) {
 	m.Eps = float32(eps)
 	m.Untied = !f.flag("tie_word_embeddings", true)
 	c.Activation = f.text("activation_function", "gelu_new")
+	c.Int8 = readQuantization(f)
 	refuseVariants(f, c.Activation)
 	c.readTokens(f)
 	for _, key := range []string{"dtype", "torch_dtype"} { // the tensors say it themselves
@@ -140,7 +145,7 @@ func refuseVariants(f *fields, activation string) {
 	}
 	// The order of operations in half precision: the same numbers here.
 	f.flag("reorder_and_upcast_attn", false)
-	for _, key := range []string{"quantization_config", "pruned_heads"} {
+	for _, key := range []string{quantizationKey, "pruned_heads"} {
 		if value := f.left[key]; value != nil && string(value) != "null" && string(value) != "{}" {
 			f.take(key)
 			f.fail(key, "such models are not supported: %s", strictjson.Show(value))
@@ -201,6 +206,9 @@ func (c Config) Marshal() ([]byte, error) {
 	}
 	if m.Inner == 4*m.Width {
 		values["n_inner"] = nil
+	}
+	if c.Int8 {
+		values[quantizationKey] = ourQuantization()
 	}
 	if c.Activation == "" {
 		values["activation_function"] = "gelu_new"

@@ -13,13 +13,32 @@ import (
 const (
 	prefix    = "transformer."
 	embedding = "wte.weight"
+	positions = "wpe.weight"
 	head      = "lm_head.weight"
+
+	// scaleSuffix ends the name of the tensor with an int8 matrix's scales.
+	scaleSuffix = "_scale"
 )
 
 // spec is a tensor that a model needs, as a file has it.
 type spec struct {
 	name  string // without prefix
 	shape []int  // in the file: [in, out] for a Conv1D
+}
+
+// quantized says whether a folder of int8 weights has the tensor as int8.
+func (s spec) quantized() bool { return len(s.shape) == 2 && s.name != positions }
+
+// byColumn says whether a quantized tensor's scales belong to its columns, as
+// in a Conv1D, rather than to its rows: they belong to the outputs.
+func (s spec) byColumn() bool { return s.name != embedding && s.name != head }
+
+// scales is how many scales a quantized tensor has.
+func (s spec) scales() int {
+	if s.byColumn() {
+		return s.shape[1]
+	}
+	return s.shape[0]
 }
 
 // layout lists the tensors of a model without making it.
@@ -34,7 +53,7 @@ func layout(c gpt2.Config) iter.Seq[spec] {
 			{"mlp.c_fc.weight", []int{c.Width, c.Inner}}, {"mlp.c_fc.bias", []int{c.Inner}},
 			{"mlp.c_proj.weight", []int{c.Inner, c.Width}}, {"mlp.c_proj.bias", []int{c.Width}},
 		}
-		if !yield(spec{embedding, []int{c.VocabSize, c.Width}}) || !yield(spec{"wpe.weight", []int{c.Positions, c.Width}}) {
+		if !yield(spec{embedding, []int{c.VocabSize, c.Width}}) || !yield(spec{positions, []int{c.Positions, c.Width}}) {
 			return
 		}
 		for i := range c.Layers {

@@ -22,6 +22,7 @@ const (
 	F32  = safetensors.F32
 	F16  = safetensors.F16
 	BF16 = safetensors.BF16
+	I8   = safetensors.I8 // Store's only
 )
 
 // Save writes a model as a folder that transformers loads: config.json,
@@ -56,8 +57,9 @@ func WriteConfig(dir string, c Config) error { return writeConfig(dir, c, "") }
 
 // writeConfig also says, unless empty, how the weights are stored.
 func writeConfig(dir string, c Config, dtype safetensors.DType) error {
-	name, known := map[safetensors.DType]string{F32: "float32", F16: "float16", BF16: "bfloat16"}[dtype]
+	name, known := map[safetensors.DType]string{F32: "float32", F16: "float16", BF16: "bfloat16", I8: "int8"}[dtype]
 	if known {
+		c.Int8 = dtype == I8
 		rest := maps.Clone(c.Rest)
 		if rest == nil {
 			rest = make(map[string]json.RawMessage)

@@ -69,6 +69,9 @@ func (t *Tensor) Precedes(next *Tensor) { t.packed.Precedes(next.packed) }
 // Frozen reports whether Freeze was called.
 func (t *Tensor) Frozen() bool { return t.packed != nil }
 
+// Packed returns a frozen weight as it is laid out; nil for others.
+func (t *Tensor) Packed() *kernels.Packed { return t.packed }
+
 // Values returns the row-major content, shared; nil for a frozen weight.
 func (t *Tensor) Values() []float32 { return t.data }
 

@@ -22,15 +22,15 @@
 //	err = t.ReadFloats(values, 0)
 //
 // Values are read straight into the caller's memory, in pieces, from several
-// goroutines if wanted. Files are not memory-mapped: a mapped file that another
-// program truncates kills the process with a signal that cannot be handled,
-// and reading is about as fast where, as here, every value is copied once
-// anyway.
+// goroutines if wanted: as float32, or as they are stored with ReadBFloat16 and
+// ReadInt8. Files are not memory-mapped: a mapped file that another program
+// truncates kills the process with a signal that cannot be handled, and reading
+// is about as fast where, as here, every value is copied once anyway.
 //
 // # Writing
 //
 // Write streams tensors to any io.Writer, each converted to the dtype it asks
-// for as its turn comes.
+// for as its turn comes, or written by its own function.
 package safetensors
 
 import (
@@ -54,20 +54,21 @@ const (
 	F32  DType = "F32"  // IEEE 754 single precision
 	F16  DType = "F16"  // IEEE 754 half precision
 	BF16 DType = "BF16" // bfloat16, the upper half of an F32
+	I8   DType = "I8"   // whole numbers from -128 to 127
 )
 
 // widths in bits of one value, for every type of the format.
 var widths = map[DType]uint64{
 	F32: 32, F16: 16, BF16: 16,
 	"F64": 64, "C64": 64, "I64": 64, "U64": 64, "I32": 32, "U32": 32, "I16": 16, "U16": 16,
-	"I8": 8, "U8": 8, "BOOL": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
+	I8: 8, "U8": 8, "BOOL": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
 	"F6_E2M3": 6, "F6_E3M2": 6, "F4": 4,
 }
 
-// IsFloat says whether ReadFloats and Write know the type.
+// IsFloat says whether ReadFloats knows the type.
 func (d DType) IsFloat() bool { return d == F32 || d == F16 || d == BF16 }
 
-// Size is the number of bytes of one value of a float type.
+// Size is the number of bytes of one value, for the types named above.
 func (d DType) Size() int { return int(widths[d] / 8) }
 
 // File is an opened safetensors file. Its methods may be called from several
@@ -139,8 +140,8 @@ func (t *Tensor) ReadFloats(dst []float32, first int) error {
 	if !t.DType.IsFloat() {
 		return t.errorf("values of type %s are not supported, only F32, F16 and BF16", t.DType)
 	}
-	if first < 0 || len(dst) > t.Len() || first > t.Len()-len(dst) {
-		return t.errorf("values %d to %d asked for, it has %d", first, first+len(dst), t.Len())
+	if err := t.checkRange(first, len(dst)); err != nil {
+		return err
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), chunk)
@@ -152,18 +153,69 @@ func (t *Tensor) ReadFloats(dst []float32, first int) error {
 	return nil
 }
 
-// readChunk reads the raw bytes into the end of dst's own memory and converts
-// them from front to back, in place.
-func (t *Tensor) readChunk(dst []float32, first int) error {
-	size := t.DType.Size()
-	memory := byteView(dst)
-	raw := memory[len(memory)-size*len(dst):]
-	n, err := t.file.r.ReadAt(raw, t.offset+int64(size)*int64(first))
+// ReadBFloat16 fills dst with the values of a BF16 tensor from index first on,
+// as they are stored. It allocates nothing.
+func (t *Tensor) ReadBFloat16(dst []uint16, first int) error {
+	if t.DType != BF16 {
+		return t.errorf("its values are %s, not %s", t.DType, BF16)
+	}
+	if err := t.checkRange(first, len(dst)); err != nil {
+		return err
+	}
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), 2*len(dst))
+	if err := t.readRaw(raw, first); err != nil {
+		return err
+	}
+	if !littleEndian {
+		for i := range dst {
+			dst[i] = binary.LittleEndian.Uint16(raw[2*i:])
+		}
+	}
+	return nil
+}
+
+// ReadInt8 fills dst with the values of an I8 tensor from index first on. It
+// allocates nothing.
+func (t *Tensor) ReadInt8(dst []int8, first int) error {
+	if t.DType != I8 {
+		return t.errorf("its values are %s, not %s", t.DType, I8)
+	}
+	if err := t.checkRange(first, len(dst)); err != nil {
+		return err
+	}
+	return t.readRaw(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), len(dst)), first)
+}
+
+// checkRange says when a tensor has no n values from index first on.
+func (t *Tensor) checkRange(first, n int) error {
+	if first < 0 || n > t.Len() || first > t.Len()-n {
+		return t.errorf("values %d to %d asked for, it has %d", first, first+n, t.Len())
+	}
+	return nil
+}
+
+// readRaw reads the bytes of values from index first on.
+func (t *Tensor) readRaw(raw []byte, first int) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	n, err := t.file.r.ReadAt(raw, t.offset+int64(t.DType.Size())*int64(first))
 	if n < len(raw) {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return t.errorf("reading its values: %w", err)
+	}
+	return nil
+}
+
+// readChunk reads the raw bytes into the end of dst's own memory and converts
+// them from front to back, in place.
+func (t *Tensor) readChunk(dst []float32, first int) error {
+	memory := byteView(dst)
+	raw := memory[len(memory)-t.DType.Size()*len(dst):]
+	if err := t.readRaw(raw, first); err != nil {
+		return err
 	}
 	switch t.DType {
 	case F16:

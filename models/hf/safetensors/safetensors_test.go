@@ -79,7 +79,7 @@ func TestHeaderErrors(t *testing.T) {
 }
 
 func source(name string, dtype DType, values []float32, shape ...int) Source {
-	return Source{name, dtype, shape, func() []float32 { return values }}
+	return Source{Name: name, DType: dtype, Shape: shape, Values: func() []float32 { return values }}
 }
 
 func TestWriteThenRead(t *testing.T) {

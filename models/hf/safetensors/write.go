@@ -12,11 +12,15 @@ import (
 // Source is a tensor to write.
 type Source struct {
 	Name  string
-	DType DType // F32, F16 or BF16
+	DType DType
 	Shape []int
-	// Values gives the values in row-major order, when the tensor's turn has
-	// come. The slice is not kept: the next Source may reuse its memory.
+	// Values gives the values of an F32, F16 or BF16 tensor in row-major order,
+	// when the tensor's turn has come. The slice is not kept: the next Source
+	// may reuse its memory.
 	Values func() []float32
+	// Stream, when there is no Values, writes the values of a tensor of any
+	// type as the file has them: in row-major order, little-endian.
+	Stream func(io.Writer) error
 }
 
 // Write writes a safetensors file with the tensors in the order given.
@@ -32,21 +36,56 @@ func Write(w io.Writer, metadata map[string]string, tensors []Source) error {
 	}
 	var buffer []byte
 	for _, t := range tensors {
-		values := t.Values()
-		if n := count(t.Shape); n != len(values) {
-			return fmt.Errorf("tensor %s: shape %d is %d values, it has %d", t.Name, t.Shape, n, len(values))
-		}
-		for first := 0; first < len(values); first += chunk {
-			piece := values[first:min(first+chunk, len(values))]
-			if buffer, err = encode(buffer[:0], piece, t.DType); err != nil {
-				return fmt.Errorf("tensor %s: %w", t.Name, err)
-			}
-			if _, err := w.Write(buffer); err != nil {
-				return err
-			}
+		if buffer, err = t.write(w, buffer); err != nil {
+			return fmt.Errorf("tensor %s: %w", t.Name, err)
 		}
 	}
 	return nil
+}
+
+// write writes the tensor's values. It hands the buffer on to the next tensor.
+func (t *Source) write(w io.Writer, buffer []byte) (_ []byte, err error) {
+	if t.Values == nil {
+		return buffer, t.stream(w)
+	}
+	values := t.Values()
+	if n := count(t.Shape); n != len(values) {
+		return nil, fmt.Errorf("shape %d is %d values, it has %d", t.Shape, n, len(values))
+	}
+	for first := 0; first < len(values); first += chunk {
+		piece := values[first:min(first+chunk, len(values))]
+		if buffer, err = AppendFloats(buffer[:0], piece, t.DType); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(buffer); err != nil {
+			return nil, err
+		}
+	}
+	return buffer, nil
+}
+
+// stream lets the tensor write itself, and counts.
+func (t *Source) stream(w io.Writer) error {
+	counted := &counter{w: w}
+	if err := t.Stream(counted); err != nil {
+		return err
+	}
+	if want := int64(count(t.Shape) * t.DType.Size()); counted.n != want {
+		return fmt.Errorf("%s of shape %d is %d bytes, %d were written", t.DType, t.Shape, want, counted.n)
+	}
+	return nil
+}
+
+// counter counts the bytes written through it.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
 }
 
 func count(shape []int) int {
@@ -73,7 +112,7 @@ func marshalHeader(metadata map[string]string, tensors []Source) ([]byte, error)
 			return nil, fmt.Errorf("tensor name %q is taken", t.Name)
 		}
 		seen[t.Name] = true
-		if !t.DType.IsFloat() {
+		if !t.DType.IsFloat() && (t.DType != I8 || t.Values != nil) {
 			return nil, fmt.Errorf("tensor %s: cannot write type %q", t.Name, string(t.DType))
 		}
 		size := count(t.Shape) * t.DType.Size()
@@ -117,8 +156,9 @@ func member(out *bytes.Buffer, key string, value any) error {
 	return nil
 }
 
-// encode appends the values in the file's form.
-func encode(dst []byte, values []float32, dtype DType) ([]byte, error) {
+// AppendFloats appends values in the file's form: F32, or rounded to F16 or
+// BF16. A finite value beyond the range of the dtype is an error.
+func AppendFloats(dst []byte, values []float32, dtype DType) ([]byte, error) {
 	if dtype == F32 {
 		if littleEndian {
 			return append(dst, byteView(values)...), nil
