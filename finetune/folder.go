@@ -31,6 +31,10 @@ func openFolder(fsys fs.FS, name string) (_ *folder, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
+	if opened.Config.Int8 {
+		return nil, fmt.Errorf("%s: its weights were rounded to int8, for serving; train from the folder that they were made from, "+
+			"or, if that is lost, from what `causerie quantize %[1]s OUT --dtype f32` makes of them", name)
+	}
 	f := &folder{config: opened.Config, generation: opened.Generation}
 	if err := f.takeTokenizer(fsys, name); err != nil {
 		return nil, err
@@ -127,10 +131,7 @@ const maxTokenizerFile = 256 << 20
 
 func readTokenizerFiles(fsys fs.FS) (tokenizerFiles, error) {
 	files := tokenizerFiles{}
-	for _, name := range []string{
-		"tokenizer.json", "vocab.json", "merges.txt", "vocab.txt",
-		"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
-	} {
+	for _, name := range tokenizer.FileNames() {
 		info, err := fs.Stat(fsys, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"causerie/corpora"
+	"causerie/models/dialogue"
+	"causerie/models/tokenizer"
 )
 
 // heldOut is a corpus to measure on.
@@ -17,7 +19,7 @@ type heldOut struct {
 
 // loadHeldOut reads corpora, each to be measured on its own. A path may be a
 // pattern, or "starter".
-func loadHeldOut(ctx context.Context, f *folder, paths []string, o corpora.LoadOptions) ([]heldOut, error) {
+func loadHeldOut(ctx context.Context, t tokenizer.Tokenizer, template dialogue.Template, paths []string, o corpora.LoadOptions) ([]heldOut, error) {
 	var list []heldOut
 	for _, path := range paths {
 		files, err := corpora.ExpandPath(path)
@@ -25,7 +27,7 @@ func loadHeldOut(ctx context.Context, f *folder, paths []string, o corpora.LoadO
 			return nil, err
 		}
 		for _, file := range files {
-			data, err := corpora.Load(ctx, f.tokenizer, f.template, []corpora.Source{{Path: file}}, o)
+			data, err := corpora.Load(ctx, t, template, []corpora.Source{{Path: file}}, o)
 			if err != nil {
 				return nil, err
 			}

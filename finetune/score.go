@@ -25,6 +25,7 @@ type tally struct {
 	nats, weight         float64 // of all targets that count
 	textNats             float64 // of those that are text
 	tokens               int
+	rows                 int // that were computed, those that do not count too
 	dialogues, textBytes int
 }
 
@@ -41,6 +42,7 @@ func (t *tally) add(b *corpora.Batch, nats []float64) {
 		}
 	}
 	t.textBytes += b.TextBytes
+	t.rows += b.Rows()
 }
 
 func (t *tally) merge(o tally) {
@@ -48,6 +50,7 @@ func (t *tally) merge(o tally) {
 	t.weight += o.weight
 	t.textNats += o.textNats
 	t.tokens += o.tokens
+	t.rows += o.rows
 	t.dialogues += o.dialogues
 	t.textBytes += o.textBytes
 }

@@ -198,7 +198,7 @@ func (s *setup) loadData(ctx context.Context) (err error) {
 }
 
 func (s *setup) loadValid(ctx context.Context) ([]heldOut, error) {
-	valid, err := loadHeldOut(ctx, s.folder, s.o.Valid, s.loadOptions())
+	valid, err := loadHeldOut(ctx, s.folder.tokenizer, s.folder.template, s.o.Valid, s.loadOptions())
 	if err != nil {
 		return nil, fmt.Errorf("validation data: %w", err)
 	}

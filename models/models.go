@@ -21,10 +21,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"causerie/models/dialogue"
 	"causerie/models/gpt2"
 	"causerie/models/hf"
+	"causerie/models/kernels"
 	"causerie/models/tokenizer"
 )
 
@@ -43,25 +45,53 @@ type Bundle struct {
 	Generation hf.Generation       // what the folder recommends for sampling
 }
 
+// Options say what a model is opened for.
+type Options struct {
+	// Frozen lays the weights out for serving as they are read (see
+	// gpt2.NewFrozen): the model takes the least memory and cannot be trained.
+	Frozen bool
+	// DType is what a frozen model's weights are kept in; nil means
+	// ServingDType. A model that can be trained is float32.
+	DType *kernels.DType
+}
+
 // Open loads the bundled model ("default" or "") or the folder of that path.
-func Open(ctx context.Context, name string) (*Bundle, error) {
+func Open(ctx context.Context, name string, o Options) (*Bundle, error) {
+	fsys, name, err := find(name)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, fsys, name, o)
+}
+
+// find returns the folder of a model, and the name that errors call it by.
+func find(name string) (fs.FS, string, error) {
 	if name == "" || name == Default {
 		fsys, err := Bundled()
-		if err != nil {
-			return nil, err
-		}
-		return open(ctx, fsys, Default)
+		return fsys, Default, err
 	}
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("no model %q: it is neither a folder here nor the bundled model, which is called %q", name, Default)
+		return nil, "", fmt.Errorf("no model %q: it is neither a folder here nor the bundled model, which is called %q", name, Default)
 	case err != nil:
-		return nil, fmt.Errorf("model %q: %w", name, err)
+		return nil, "", fmt.Errorf("model %q: %w", name, err)
 	case !info.IsDir():
-		return nil, fmt.Errorf("model %q is a file; a model is a folder with config.json and model.safetensors", name)
+		return nil, "", fmt.Errorf("model %q is a file; a model is a folder with config.json and model.safetensors", name)
 	}
-	return open(ctx, os.DirFS(name), strings.TrimRight(filepath.ToSlash(name), "/"))
+	return os.DirFS(name), strings.TrimRight(filepath.ToSlash(name), "/"), nil
+}
+
+// ServingDType is what a folder's weights are served in when nobody says: as
+// int8 or bfloat16 if that is what they are stored in, else as float32.
+func ServingDType(f *hf.Folder) kernels.DType {
+	switch f.DType() {
+	case hf.I8:
+		return kernels.Int8
+	case hf.BF16:
+		return kernels.BFloat16
+	}
+	return kernels.Float32
 }
 
 // Bundled is the folder of the bundled model, in the format of package hf.
@@ -73,30 +103,52 @@ func Bundled() (fs.FS, error) {
 	return fsys, nil
 }
 
-func open(ctx context.Context, fsys fs.FS, name string) (_ *Bundle, err error) {
+func open(ctx context.Context, fsys fs.FS, name string, o Options) (_ *Bundle, err error) {
 	folder, err := hf.Open(fsys, name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, folder.Close()) }()
 	b := &Bundle{Name: name, Generation: folder.Generation}
-	if b.Net, err = gpt2.New(folder.Config.Model); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if err := ctx.Err(); err != nil {
+	// The tokenizer's files take about as long as the weights.
+	var tokErr error
+	var reading sync.WaitGroup
+	reading.Go(func() { tokErr = b.openTokenizer(fsys) })
+	err = b.openNet(ctx, folder, o)
+	reading.Wait()
+	if err := errors.Join(err, tokErr); err != nil {
 		return nil, err
 	}
-	if err := folder.LoadInto(b.Net.Params()); err != nil {
-		return nil, err
+	if b.Tokenizer == nil {
+		return b, nil
 	}
-	if err := b.openTokenizer(fsys); err != nil {
-		return nil, err
+	if have, need := b.Net.Config.VocabSize, b.Tokenizer.VocabSize(); need > have {
+		return nil, fmt.Errorf("%s: the tokenizer has %d tokens, the network embeds only %d", b.Name, need, have)
 	}
-	return b, ctx.Err()
+	return b, nil
 }
 
-// openTokenizer reads the tokenizer, if the folder has one, and checks that
-// the network knows every id it can produce.
+// openNet makes the network and reads its weights.
+func (b *Bundle) openNet(ctx context.Context, folder *hf.Folder, o Options) (err error) {
+	if o.Frozen {
+		dtype := ServingDType(folder)
+		if o.DType != nil {
+			dtype = *o.DType
+		}
+		b.Net, err = gpt2.NewFrozen(folder.Config.Model, dtype)
+	} else {
+		b.Net, err = gpt2.New(folder.Config.Model)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.Name, err)
+	}
+	if err := folder.LoadInto(b.Net.Params()); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// openTokenizer reads the tokenizer, if the folder has one.
 func (b *Bundle) openTokenizer(fsys fs.FS) error {
 	t, err := tokenizer.Load(fsys)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -104,9 +156,6 @@ func (b *Bundle) openTokenizer(fsys fs.FS) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.Name, err)
-	}
-	if have, need := b.Net.Config.VocabSize, t.VocabSize(); need > have {
-		return fmt.Errorf("%s: the tokenizer has %d tokens, the network embeds only %d", b.Name, need, have)
 	}
 	if wp, ok := t.(*tokenizer.WordPiece); ok {
 		t = wp.JoinHan() // replies in Chinese have no spaces between characters

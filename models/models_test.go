@@ -45,14 +45,14 @@ func trainTokenizer(t *testing.T) *tokenizer.BPE {
 
 func TestOpenFolder(t *testing.T) {
 	tok := trainTokenizer(t)
-	b, err := Open(t.Context(), writeFolder(t, tok.VocabSize()+3, tok)+"/")
+	b, err := Open(t.Context(), writeFolder(t, tok.VocabSize()+3, tok)+"/", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if b.Tokenizer == nil || b.Template == nil || b.Net.Config.VocabSize != tok.VocabSize()+3 || strings.HasSuffix(b.Name, "/") {
 		t.Errorf("unexpected bundle %+v", b)
 	}
-	if b, err = Open(t.Context(), writeFolder(t, 20, nil)); err != nil || b.Tokenizer != nil || b.Template != nil {
+	if b, err = Open(t.Context(), writeFolder(t, 20, nil), Options{}); err != nil || b.Tokenizer != nil || b.Template != nil {
 		t.Errorf("without tokenizer files: %+v, %v", b, err)
 	}
 }
@@ -69,7 +69,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{"an empty folder", t.TempDir(), "config.json"},
 		{"more tokens than embeddings", writeFolder(t, 200, tok), "the network embeds only 200"},
 	} {
-		if _, err := Open(t.Context(), c.path); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Open(t.Context(), c.path, Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
@@ -77,7 +77,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 
 func TestBundledModel(t *testing.T) {
 	for _, name := range []string{"", Default} {
-		b, err := Open(t.Context(), name)
+		b, err := Open(t.Context(), name, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

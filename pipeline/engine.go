@@ -33,7 +33,8 @@ type Engine struct {
 }
 
 // NewEngine makes an engine. It takes the model over: the weights are laid out
-// for serving (see [gpt2.Model.Freeze]) and must not be changed any more.
+// for serving (see [gpt2.Model.Freeze]), unless they are already, and must not
+// be changed any more.
 // Close it to end its goroutines.
 func NewEngine(model Model, options EngineOptions) (*Engine, error) {
 	if err := options.Validate(); err != nil {
@@ -61,7 +62,7 @@ func NewEngine(model Model, options EngineOptions) (*Engine, error) {
 		pool:    kernels.NewPool(options.Threads),
 	}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
-	model.Net.Freeze(e.pool, options.DType)
+	model.Net.Freeze(e.pool, options.dtype())
 	e.loop = newLoop(model.Net, e.pool, options)
 	return e, nil
 }

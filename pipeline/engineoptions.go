@@ -12,8 +12,10 @@ import (
 type EngineOptions struct {
 	// Threads that compute; 0 means one for each CPU.
 	Threads int
-	// DType is how the weights are kept while serving.
-	DType kernels.DType
+	// DType is what the weights are kept in while serving. nil means what they
+	// are stored in, if that is int8 or bfloat16, and float32 otherwise (see
+	// [models.ServingDType]).
+	DType *kernels.DType
 	// MaxSequences is how many replies are written at the same time. 0 means 8.
 	MaxSequences int
 	// MaxQueue is how many requests may wait for their turn besides; more are
@@ -94,4 +96,12 @@ func (o *EngineOptions) fit(m *gpt2.Model) error {
 			"is %d, but one context of %d tokens needs %d", o.KVBytes, m.Config.Positions, least)}
 	}
 	return nil
+}
+
+// dtype is what NewEngine keeps the weights of a model that can be trained in.
+func (o *EngineOptions) dtype() kernels.DType {
+	if o.DType == nil {
+		return kernels.Float32
+	}
+	return *o.DType
 }

@@ -45,7 +45,7 @@ func FromBundle(b *models.Bundle) Model {
 // Open loads a model by name, or from its folder (see [models.Open]), and
 // makes an engine for it.
 func Open(ctx context.Context, name string, o EngineOptions) (*Engine, error) {
-	b, err := models.Open(ctx, name)
+	b, err := models.Open(ctx, name, models.Options{Frozen: true, DType: o.DType})
 	if err != nil {
 		return nil, err
 	}

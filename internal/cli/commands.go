@@ -13,5 +13,6 @@ type commands struct {
 	Serve    ServeCmd    `cmd:"" help:"Answer OpenAI's chat API over HTTP."`
 	Train    TrainCmd    `cmd:"" help:"Train a model on dialogues, from scratch or from a model."`
 	Eval     EvalCmd     `cmd:"" help:"Measure loss, perplexity and bits per byte of a model."`
+	Quantize QuantizeCmd `cmd:"" help:"Store a model's weights in int8 or bfloat16."`
 	Corpora  CorporaCmd  `cmd:"" help:"Look into dialogue corpora."`
 }

@@ -13,11 +13,16 @@ import (
 type modelFlags struct {
 	Model   string `short:"m" default:"default" placeholder:"NAME|DIR" help:"A GPT-2 folder in Hugging Face's format, or \"default\", the bundled model."`
 	Threads int    `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
+	dtypeFlag
 }
 
 // open loads the model. Close the engine with closeEngine.
 func (f *modelFlags) open(ctx context.Context) (*pipeline.Engine, error) {
-	return pipeline.Open(ctx, f.Model, pipeline.EngineOptions{Threads: f.Threads, MaxSequences: 1})
+	dtype, err := f.dtype()
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.Open(ctx, f.Model, pipeline.EngineOptions{Threads: f.Threads, DType: dtype, MaxSequences: 1})
 }
 
 // closeEngine ends an engine that has nothing left to do.

@@ -17,8 +17,9 @@ import (
 
 // ServeCmd answers OpenAI's chat API over HTTP.
 type ServeCmd struct {
-	Listen  string        `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"HOST:PORT"`
-	Model   string        `default:"default" help:"The bundled model (\"default\") or a Hugging Face GPT-2 folder." placeholder:"NAME|DIR"`
+	Listen string `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"HOST:PORT"`
+	Model  string `default:"default" help:"The bundled model (\"default\") or a Hugging Face GPT-2 folder." placeholder:"NAME|DIR"`
+	dtypeFlag
 	Pooling string        `default:"mean" enum:"mean,last,decayed" help:"How /v1/embeddings makes one vector of a text's tokens (${enum})."`
 	Threads int           `help:"Threads that compute; 0 means one for each CPU."`
 	Slots   int           `default:"4" help:"Replies written at the same time."`
@@ -66,8 +67,12 @@ func (c *ServeCmd) Run(ctx context.Context, std *IO) error {
 // load opens the model and makes the server ready.
 func (c *ServeCmd) load(ctx context.Context, server *api.Server, log zerolog.Logger) (*pipeline.Engine, error) {
 	start := time.Now()
+	dtype, err := c.dtype()
+	if err != nil {
+		return nil, err
+	}
 	engine, err := pipeline.Open(ctx, c.Model, pipeline.EngineOptions{
-		Threads: c.Threads, MaxSequences: c.Slots, MaxQueue: c.Queue,
+		Threads: c.Threads, DType: dtype, MaxSequences: c.Slots, MaxQueue: c.Queue,
 	})
 	if err != nil {
 		return nil, err
@@ -80,7 +85,9 @@ func (c *ServeCmd) load(ctx context.Context, server *api.Server, log zerolog.Log
 		ID: id, Created: start, Chatter: engine, Defaults: engine.ChatDefaults(),
 		Embedder: engine, Pooling: pipeline.Pooling(c.Pooling),
 	})
-	log.Info().Str("model", id).Int("parameters", engine.Model().Net.ParamCount()).Dur("load_ms", time.Since(start)).Msg("ready")
+	net := engine.Model().Net
+	log.Info().Str("model", id).Int("parameters", net.ParamCount()).Stringer("dtype", net.DType()).
+		Float64("weights_mb", megabytes(net.WeightBytes())).Dur("load_ms", time.Since(start)).Msg("ready")
 	return engine, nil
 }
 

@@ -208,7 +208,7 @@ func (c Config) Marshal() ([]byte, error) {
 		values["n_inner"] = nil
 	}
 	if c.Int8 {
-		values[quantizationKey] = ourQuantization()
+		values[quantizationKey] = int8Quantization()
 	}
 	if c.Activation == "" {
 		values["activation_function"] = "gelu_new"

@@ -87,6 +87,25 @@ func (f *Folder) Close() error {
 // Tensors lists the stored tensors, masks included, in the order of the files.
 func (f *Folder) Tensors() []*safetensors.Tensor { return f.order }
 
+// DType is what most of the weights are stored in: that of the token embedding.
+func (f *Folder) DType() safetensors.DType {
+	for _, name := range []string{embedding, head} {
+		if t := f.tensors[name]; t != nil {
+			return t.DType
+		}
+	}
+	return F32
+}
+
+// Bytes is what the stored tensors take, headers left out.
+func (f *Folder) Bytes() int64 {
+	var n int64
+	for _, t := range f.order {
+		n += t.Bytes()
+	}
+	return n
+}
+
 // openWeights finds the weights as transformers does: one file, else shards.
 func (f *Folder) openWeights(fsys fs.FS) error {
 	f.weights = path.Join(f.Name, weightsFile)

@@ -40,7 +40,7 @@ func Save(dir string, c Config, g Generation, params []gpt2.Param, dtype safeten
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	err = writeFile(dir, weightsFile, func(w io.Writer) error {
+	err = WriteFile(dir, weightsFile, func(w io.Writer) error {
 		return safetensors.Write(w, map[string]string{"format": "pt"}, sources)
 	})
 	if err != nil {
@@ -126,16 +126,16 @@ func sourcesOf(c gpt2.Config, params []gpt2.Param, dtype safetensors.DType) ([]s
 }
 
 func writeBytes(dir, name string, data []byte) error {
-	return writeFile(dir, name, func(w io.Writer) error {
+	return WriteFile(dir, name, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
 }
 
-// writeFile makes a file appear complete or not at all, even when the power
+// WriteFile makes a file appear complete or not at all, even when the power
 // fails: what write gives goes to another name first, is flushed to the disk
 // and renamed, and the folder's new entry is flushed as well.
-func writeFile(dir, name string, write func(io.Writer) error) error {
+func WriteFile(dir, name string, write func(io.Writer) error) error {
 	f, err := createTemp(dir, name)
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func writeFile(dir, name string, write func(io.Writer) error) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Join(dir, name), errors.Join(err, os.Remove(f.Name())))
 	}
-	return syncDir(dir)
+	return SyncDir(dir)
 }
 
 // createTemp is os.CreateTemp with the permissions of an ordinary file.
@@ -169,7 +169,8 @@ func createTemp(dir, name string) (*os.File, error) {
 	}
 }
 
-func syncDir(dir string) error {
+// SyncDir flushes a folder's list of files to the disk.
+func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" { // has no such thing
 		return nil
 	}

@@ -150,7 +150,7 @@ func TestWriteFileIsAtomic(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := errors.New("disk full")
-	err := writeFile(dir, "a", func(w io.Writer) error {
+	err := WriteFile(dir, "a", func(w io.Writer) error {
 		if _, err := w.Write([]byte("half of the n")); err != nil {
 			return err
 		}

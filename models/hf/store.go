@@ -1,6 +1,7 @@
 package hf
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -14,7 +15,7 @@ import (
 // (see its documentation); what is int8 already is copied as it is. Values are
 // read and written a piece at a time, so memory does not grow with the model
 // (only with its largest Conv1D).
-func (f *Folder) Store(dir string, dtype safetensors.DType) error {
+func (f *Folder) Store(ctx context.Context, dir string, dtype safetensors.DType) error {
 	if !dtype.IsFloat() && dtype != I8 {
 		return fmt.Errorf("%s: weights cannot be stored as %q", dir, string(dtype))
 	}
@@ -27,10 +28,12 @@ func (f *Folder) Store(dir string, dtype safetensors.DType) error {
 	}
 	metadata := map[string]string{"format": "pt"}
 	if dtype == I8 {
-		// transformers, which cannot scale the weights, refuses another format.
-		metadata = map[string]string{"format": quantMethod, "version": strconv.Itoa(quantVersion)}
+		// Releases of transformers that look at the format refuse any other than pt.
+		metadata = map[string]string{"format": int8Format, "version": strconv.Itoa(int8Version)}
 	}
-	err = writeFile(dir, weightsFile, func(w io.Writer) error { return safetensors.Write(w, metadata, sources) })
+	err = WriteFile(dir, weightsFile, func(w io.Writer) error {
+		return safetensors.Write(&cancellable{ctx, w}, metadata, sources)
+	})
 	if err != nil {
 		return err
 	}
@@ -114,4 +117,17 @@ func (m matrix) each(s *scratch, f func(first int, values []float32) error) erro
 		}
 	}
 	return nil
+}
+
+// cancellable stops writing when its context ends.
+type cancellable struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (c *cancellable) Write(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.w.Write(p)
 }

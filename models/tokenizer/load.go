@@ -17,6 +17,15 @@ const (
 	fileAddedTokens = "added_tokens.json"       // content -> id
 )
 
+// FileNames lists the files that a tokenizer may consist of, the template of
+// its conversations included: what goes along with a model's weights.
+func FileNames() []string {
+	return []string{
+		fileTokenizer, fileVocab, fileMerges, fileWordPiece,
+		fileConfig, fileSpecials, fileAddedTokens, "chat_template.jinja",
+	}
+}
+
 // Load reads the tokenizer of a model's folder, in any of the forms that Hugging
 // Face's libraries write:
 //

@@ -130,6 +130,9 @@ func (t *Tensor) Len() int {
 	return n
 }
 
+// Bytes is what the tensor takes in the file.
+func (t *Tensor) Bytes() int64 { return t.size }
+
 // chunk is the number of values read at a time: the bytes and their float32s
 // stay in the cache between the two steps.
 const chunk = 1 << 16
