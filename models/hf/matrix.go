@@ -113,14 +113,16 @@ func (m matrix) readBFloat16(dst []uint16, first, rows, col, n int) error {
 	if err := strip(m.ReadBFloat16, dst, first, rows, col, n, m.width()); err != nil {
 		return err
 	}
-	const exponent = 0x7f80
 	for i, v := range dst {
-		if v&exponent == exponent {
+		if v&bfloat16Infinity == bfloat16Infinity {
 			return m.damaged(first, col, n, i, "%g", safetensors.BFloat16FromBits(v))
 		}
 	}
 	return nil
 }
+
+// bfloat16Infinity has all bits of the exponent set, and no other.
+const bfloat16Infinity = 0x7f80
 
 // strip reads columns [col, col+n) of some rows of a matrix of a width.
 func strip[T any](read func([]T, int) error, dst []T, first, rows, col, n, width int) error {

@@ -2,7 +2,6 @@ package hf
 
 import (
 	"fmt"
-	"math"
 
 	"causerie/models/hf/safetensors"
 	"causerie/models/kernels"
@@ -36,10 +35,7 @@ func (p packingRows) run(first, rows int, s *scratch) error {
 		if err := p.read(values, first, rows, s); err != nil {
 			return err
 		}
-		if err := p.fits(values, p.dst.DType()); err != nil {
-			return err
-		}
-		p.dst.Fill(nil, first, values)
+		return p.round(p.dst, first, values, s)
 	}
 	return nil
 }
@@ -82,11 +78,31 @@ func (p packingColumns) run(first, rows int, s *scratch) error {
 		if err := p.readStrip(values, 0, in, first, rows, s); err != nil {
 			return err
 		}
-		if err := p.fits(values, p.dst.DType()); err != nil {
-			return err
-		}
 		transpose(turned, in, values, in, rows)
-		p.dst.Fill(nil, first, turned)
+		return p.round(p.dst, first, turned, s)
+	}
+	return nil
+}
+
+// round lays out float32 rows, rounded to the weight's dtype. It does what
+// Packed.Fill would do in memory of its own.
+func (m matrix) round(dst *kernels.Packed, first int, values []float32, s *scratch) error {
+	switch dst.DType() {
+	case kernels.Int8:
+		q, scales := grow(&s.bytes[0], len(values)), grow(&s.scales, len(values)/dst.K)
+		kernels.QuantizeRows(q, scales, values, len(scales), dst.K)
+		dst.FillInt8(nil, first, q, scales)
+	case kernels.BFloat16:
+		h := grow(&s.halves[0], len(values))
+		for i, v := range values {
+			h[i] = kernels.ToBFloat16(v)
+			if h[i]&^(1<<15) == bfloat16Infinity { // values are finite
+				return fmt.Errorf("%s: tensor %s: the value %g is beyond the range of bf16", m.File().Name(), m.Name, v)
+			}
+		}
+		dst.FillBFloat16(nil, first, h)
+	default:
+		dst.Fill(nil, first, values)
 	}
 	return nil
 }
@@ -94,18 +110,4 @@ func (p packingColumns) run(first, rows int, s *scratch) error {
 // roundToParts rounds a number of rows to what Packed can be filled with.
 func roundToParts(rows int) int {
 	return max(1, rows/kernels.PackRows) * kernels.PackRows
-}
-
-// fits says when a value would become an infinity in the dtype.
-func (m matrix) fits(values []float32, dtype kernels.DType) error {
-	if dtype != kernels.BFloat16 || m.DType != safetensors.F32 {
-		return nil
-	}
-	const limit = 0x7f7f8000 // the least float32 that rounds to infinity
-	for _, v := range values {
-		if math.Float32bits(v)&0x7fffffff >= limit {
-			return fmt.Errorf("%s: tensor %s: the value %g is beyond the range of bf16", m.File().Name(), m.Name, v)
-		}
-	}
-	return nil
 }

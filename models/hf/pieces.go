@@ -20,9 +20,9 @@ type job interface {
 
 // scratch is a worker's memory.
 type scratch struct {
-	floats, rows []float32
-	bytes        [2][]int8
-	halves       [2][]uint16
+	floats, rows, scales []float32
+	bytes                [2][]int8
+	halves               [2][]uint16
 }
 
 // grow gives the first n values of a buffer, enlarged if need be.

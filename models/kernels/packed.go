@@ -76,7 +76,11 @@ func (w *Packed) Fill(p *Pool, first int, rows []float32) {
 		case Float32:
 			transposeRows(w.floats[panel*w.K*w.width:], w.width, src, w.K, count, w.K, 0)
 		case BFloat16:
-			w.fillPanelBFloat16(panel, count, func(i, k int) uint16 { return ToBFloat16(src[i*w.K+k]) })
+			h := make([]uint16, count*w.K)
+			for i := range h {
+				h[i] = ToBFloat16(src[i])
+			}
+			w.fillPanelBFloat16(panel, count, h)
 		case Int8:
 			q := make([]int8, count*w.K)
 			QuantizeRows(q, w.scales[j:], src, count, w.K)
@@ -104,8 +108,7 @@ func (w *Packed) FillBFloat16(p *Pool, first int, rows []uint16) {
 		panic("kernels: FillBFloat16 of a weight of type " + w.dtype.String())
 	}
 	w.fill(p, first, len(rows), func(panel, j, count int) {
-		src := rows[(j-first)*w.K:]
-		w.fillPanelBFloat16(panel, count, func(i, k int) uint16 { return flushBFloat16(src[i*w.K+k]) })
+		w.fillPanelBFloat16(panel, count, rows[(j-first)*w.K:])
 	})
 }
 
@@ -142,12 +145,17 @@ func (w *Packed) fillPanelInt8(panel, count int, rows []int8) {
 }
 
 // fillPanelBFloat16 lays out count rows of K values.
-func (w *Packed) fillPanelBFloat16(panel, count int, value func(i, k int) uint16) {
+func (w *Packed) fillPanelBFloat16(panel, count int, rows []uint16) {
 	dst := w.panel(panel)
 	clear(dst)
 	for i := range count {
-		for k := range w.K {
-			dst[k/2*w.width+i] |= uint32(value(i, k)) << (k % 2 * 16)
+		row, at := rows[i*w.K:(i+1)*w.K], i
+		for ; len(row) >= 2; row = row[2:] {
+			dst[at] = uint32(flushBFloat16(row[0])) | uint32(flushBFloat16(row[1]))<<16
+			at += w.width
+		}
+		if len(row) == 1 {
+			dst[at] = uint32(flushBFloat16(row[0]))
 		}
 	}
 }
