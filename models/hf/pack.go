@@ -47,13 +47,20 @@ type packingColumns struct {
 	dst *kernels.Packed
 }
 
-// stripBytes is how much of a row a strip takes: enough for reading it to cost
-// more than asking for it.
+// stripBytes is how much of a row a strip takes, as stored or as float32 when
+// it is converted: enough for reading it to cost more than asking for it, little
+// enough for a worker's memory to be a few megabytes.
 const stripBytes = 1024
 
 func (p packingColumns) rows() int { return p.dst.N }
 
-func (p packingColumns) step() int { return roundToParts(stripBytes / p.DType.Size()) }
+func (p packingColumns) step() int {
+	width := 4
+	if p.DType == safetensors.I8 && p.dst.DType() == kernels.Int8 || p.DType == safetensors.BF16 && p.dst.DType() == kernels.BFloat16 {
+		width = p.DType.Size()
+	}
+	return roundToParts(stripBytes / width)
+}
 
 func (p packingColumns) run(first, rows int, s *scratch) error {
 	in := p.dst.K
