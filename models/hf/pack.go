@@ -3,7 +3,6 @@ package hf
 import (
 	"fmt"
 
-	"causerie/models/hf/safetensors"
 	"causerie/models/kernels"
 )
 
@@ -18,13 +17,13 @@ func (p packingRows) step() int { return roundToParts(p.matrix.step()) }
 func (p packingRows) run(first, rows int, s *scratch) error {
 	n := rows * p.dst.K
 	switch {
-	case p.DType == safetensors.I8 && p.dst.DType() == kernels.Int8:
+	case p.keepsInt8(p.dst):
 		q := grow(&s.bytes[0], n)
 		if err := p.readInt8(q, first, rows, 0, p.dst.K); err != nil {
 			return err
 		}
 		p.dst.FillInt8(nil, first, q, p.scales[first:first+rows])
-	case p.DType == safetensors.BF16 && p.dst.DType() == kernels.BFloat16:
+	case p.keepsBFloat16(p.dst):
 		h := grow(&s.halves[0], n)
 		if err := p.readBFloat16(h, first, rows, 0, p.dst.K); err != nil {
 			return err
@@ -55,8 +54,8 @@ const stripBytes = 1024
 func (p packingColumns) rows() int { return p.dst.N }
 
 func (p packingColumns) step() int {
-	width := 4
-	if p.DType == safetensors.I8 && p.dst.DType() == kernels.Int8 || p.DType == safetensors.BF16 && p.dst.DType() == kernels.BFloat16 {
+	width := F32.Size()
+	if p.keepsInt8(p.dst) || p.keepsBFloat16(p.dst) {
 		width = p.DType.Size()
 	}
 	return roundToParts(stripBytes / width)
@@ -66,14 +65,14 @@ func (p packingColumns) run(first, rows int, s *scratch) error {
 	in := p.dst.K
 	n := rows * in
 	switch {
-	case p.DType == safetensors.I8 && p.dst.DType() == kernels.Int8:
+	case p.keepsInt8(p.dst):
 		q, turned := grow(&s.bytes[0], n), grow(&s.bytes[1], n)
 		if err := p.readInt8(q, 0, in, first, rows); err != nil {
 			return err
 		}
 		transposeInt8(turned, q, in, rows)
 		p.dst.FillInt8(nil, first, turned, p.scales[first:first+rows])
-	case p.DType == safetensors.BF16 && p.dst.DType() == kernels.BFloat16:
+	case p.keepsBFloat16(p.dst):
 		h, turned := grow(&s.halves[0], n), grow(&s.halves[1], n)
 		if err := p.readBFloat16(h, 0, in, first, rows); err != nil {
 			return err
@@ -112,6 +111,16 @@ func (m matrix) round(dst *kernels.Packed, first int, values []float32, s *scrat
 		dst.Fill(nil, first, values)
 	}
 	return nil
+}
+
+// keepsInt8 and keepsBFloat16 say whether stored values can be laid out as they
+// are.
+func (m matrix) keepsInt8(dst *kernels.Packed) bool {
+	return m.DType == I8 && dst.DType() == kernels.Int8
+}
+
+func (m matrix) keepsBFloat16(dst *kernels.Packed) bool {
+	return m.DType == BF16 && dst.DType() == kernels.BFloat16
 }
 
 // roundToParts rounds a number of rows to what Packed can be filled with.

@@ -17,6 +17,9 @@ import (
 	"causerie/models/hf/safetensors"
 )
 
+// DType is how a file stores the values of a tensor.
+type DType = safetensors.DType
+
 // The types in which Save stores weights.
 const (
 	F32  = safetensors.F32

@@ -82,6 +82,54 @@ func source(name string, dtype DType, values []float32, shape ...int) Source {
 	return Source{Name: name, DType: dtype, Shape: shape, Values: func() []float32 { return values }}
 }
 
+// stream is what a Source writes by itself.
+func stream(b []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	}
+}
+
+// Values can be read as they are stored.
+func TestReadAsStored(t *testing.T) {
+	var b bytes.Buffer
+	err := Write(&b, nil, []Source{
+		{Name: "brain", DType: BF16, Shape: []int{3}, Stream: stream([]byte{1, 2, 3, 4, 0xff, 0x7f})},
+		{Name: "int8", DType: I8, Shape: []int{2, 2}, Stream: stream([]byte{0, 127, 128, 255})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := open(b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	brain, _ := f.Tensor("brain")
+	halves := make([]uint16, 2)
+	if err := brain.ReadBFloat16(halves, 1); err != nil || halves[0] != 0x0403 || halves[1] != 0x7fff {
+		t.Errorf("%x, %v", halves, err)
+	}
+	ints, _ := f.Tensor("int8")
+	q := make([]int8, 3)
+	if err := ints.ReadInt8(q, 1); err != nil || !slices.Equal(q, []int8{127, -128, -1}) {
+		t.Errorf("%d, %v", q, err)
+	}
+	for what, err := range map[string]error{
+		"values 2 to 5 asked for, it has 4":                  ints.ReadInt8(q, 2),
+		"values 2 to 4 asked for, it has 3":                  brain.ReadBFloat16(halves, 2),
+		"its values are BF16, not I8":                        brain.ReadInt8(q, 0),
+		"its values are I8, not BF16":                        ints.ReadBFloat16(halves, 0),
+		"values of type I8 are not supported, only F32, F16": ints.ReadFloats(nil, 0),
+	} {
+		if err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("got %v, want an error with %q", err, what)
+		}
+	}
+	if n := testing.AllocsPerRun(10, func() { _, _ = ints.ReadInt8(q, 1), brain.ReadBFloat16(halves, 1) }); n != 0 {
+		t.Errorf("%g allocations", n)
+	}
+}
+
 func TestWriteThenRead(t *testing.T) {
 	const n = 3*chunk + 5 // more than one piece
 	values := make([]float32, n)
@@ -149,6 +197,9 @@ func TestWriteErrors(t *testing.T) {
 		{"duplicate", []Source{source("a", F32, one, 1), source("a", F32, one, 1)}, `"a" is taken`},
 		{"metadata's name", []Source{source("__metadata__", F32, one, 1)}, "is taken"},
 		{"integers", []Source{source("a", "I64", one, 1)}, `cannot write type "I64"`},
+		{"floats as int8", []Source{source("a", I8, one, 1)}, `cannot write type "I8"`},
+		{"short stream", []Source{{Name: "a", DType: I8, Shape: []int{2, 3}, Stream: stream(make([]byte, 5))}}, "tensor a: I8 of shape [2 3] is 6 bytes, 5 were written"},
+		{"long stream", []Source{{Name: "a", DType: BF16, Shape: []int{2}, Stream: stream(make([]byte, 5))}}, "tensor a: BF16 of shape [2] is 4 bytes, 5 were written"},
 		{"wrong count", []Source{source("a", F32, one, 2, 3)}, "tensor a: shape [2 3] is 6 values, it has 1"},
 		{"beyond F16", []Source{source("a", F16, []float32{1, 65520}, 2)}, "tensor a: the value 65520 is beyond the range of F16"},
 		{"beyond BF16", []Source{source("a", BF16, []float32{math.MaxFloat32}, 1)}, "beyond the range of BF16"},
@@ -233,6 +284,11 @@ func FuzzNew(f *testing.F) {
 		}
 		var sources []Source
 		for _, tensor := range file.Tensors() {
+			if tensor.DType == I8 {
+				if err := tensor.ReadInt8(make([]int8, tensor.Len()), 0); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if !tensor.DType.IsFloat() {
 				continue
 			}
