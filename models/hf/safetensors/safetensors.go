@@ -25,7 +25,8 @@
 // goroutines if wanted: as float32, or as they are stored with ReadBFloat16 and
 // ReadInt8. Files are not memory-mapped: a mapped file that another program
 // truncates kills the process with a signal that cannot be handled, and reading
-// is about as fast where, as here, every value is copied once anyway.
+// is about as fast where, as here, every value is copied once anyway (package hf
+// has figures).
 //
 // # Writing
 //
