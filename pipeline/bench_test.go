@@ -44,7 +44,7 @@ func BenchmarkDecode(b *testing.B) {
 		for _, dtype := range []kernels.DType{kernels.Float32, kernels.Int8} {
 			for _, sequences := range []int{1, 2, 4, 8} {
 				b.Run(fmt.Sprintf("%s/%s/sequences=%d", shape.name, dtype, sequences), func(b *testing.B) {
-					e := benchEngine(b, shape.cfg, EngineOptions{MaxSequences: sequences, NoSpeculation: true, DType: dtype})
+					e := benchEngine(b, shape.cfg, EngineOptions{MaxSequences: sequences, NoSpeculation: true, DType: &dtype})
 					write(b, e, sequences, 64) // touches all memory
 					b.ReportAllocs()
 					b.ResetTimer()

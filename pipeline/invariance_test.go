@@ -62,7 +62,7 @@ func checkSchedule(t *testing.T, dtype kernels.DType, seed uint64, sum *Stats) {
 		tasks[i] = randomTask(random)
 	}
 	plain := engineOf(t, randomModel(t, invarianceContext), EngineOptions{
-		DType: dtype, Threads: 1, MaxSequences: 1, NoPrefixCache: true, NoSpeculation: true, StepTokens: 1 << 12,
+		DType: &dtype, Threads: 1, MaxSequences: 1, NoPrefixCache: true, NoSpeculation: true, StepTokens: 1 << 12,
 	})
 	want := make([]outcome, len(tasks))
 	for i, k := range tasks {
@@ -70,7 +70,7 @@ func checkSchedule(t *testing.T, dtype kernels.DType, seed uint64, sum *Stats) {
 	}
 	for range 4 {
 		o := randomEngine(random)
-		o.DType = dtype
+		o.DType = &dtype
 		e := engineOf(t, randomModel(t, invarianceContext), o)
 		runTogether(t, random, e, o, tasks, want)
 		s := e.Stats()
