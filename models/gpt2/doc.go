@@ -18,6 +18,10 @@
 //	err = r.Logits([]gpt2.Segment{{Tokens: prompt, Cache: cache}}, []int{len(prompt) - 1}, logits)
 //	err = r.Logits([]gpt2.Segment{{Tokens: next, Cache: cache}}, []int{0}, logits)
 //
+// For serving, [NewFrozen] makes a model whose matrices are laid out as the
+// kernels read them, in float32, bfloat16 or int8, and [Model.Freeze] turns a
+// trained one into such.
+//
 // The logits of a token are bit-equal whether its sequence came in one call or
 // in many, alone or beside others, with one thread or several.
 package gpt2
