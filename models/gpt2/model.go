@@ -83,6 +83,9 @@ func build(cfg Config, b *builder) (*Model, error) {
 		m.Head = b.matrix("lm_head.weight", cfg.VocabSize, cfg.Width, false)
 	}
 	m.params = b.params
+	if m.frozen {
+		m.chain()
+	}
 	return m, nil
 }
 
