@@ -15,4 +15,5 @@ type commands struct {
 	Eval     EvalCmd     `cmd:"" help:"Measure loss, perplexity and bits per byte of a model."`
 	Quantize QuantizeCmd `cmd:"" help:"Store a model's weights in int8 or bfloat16."`
 	Corpora  CorporaCmd  `cmd:"" help:"Look into dialogue corpora."`
+	Bench    BenchCmd    `cmd:"" help:"Measure a model on this machine, or beside another server."`
 }

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"causerie/bench"
+)
+
+// BenchCmd is `causerie bench`.
+type BenchCmd struct {
+	Model   string        `short:"m" xor:"what" placeholder:"NAME|DIR" help:"Model to measure (default: the bundled one)."`
+	Shape   string        `xor:"what" placeholder:"SHAPE" help:"Measure a network with random weights instead: 8M, 124M, 355M, 774M, 1558M, or WIDTHxLAYERSxHEADSxVOCABULARY[xCONTEXT]."`
+	DType   []string      `name:"dtype" placeholder:"TYPE,…" help:"Types of weights to measure (default: f32)."`
+	Only    []string      `placeholder:"GROUP,…" help:"What to measure: machine, decode, prefill, first-token, embeddings, load, conversation (default: all)."`
+	Streams []int         `placeholder:"N,…" help:"Numbers of replies to write at the same time (default: 1,4,8,16)."`
+	Threads int           `placeholder:"N" help:"Threads to compute on (default: all)."`
+	Time    time.Duration `placeholder:"DURATION" help:"About how long it may take (default: 100s, or 12s with --quick)."`
+	Quick   bool          `help:"Take few samples and leave out what takes long."`
+	JSON    bool          `name:"json" help:"Print one JSON object."`
+
+	Child bool `hidden:"" help:"Do the job on standard input for another process."`
+}
+
+// Help is what `causerie bench --help` says besides the flags.
+func (*BenchCmd) Help() string {
+	return `Every figure is the median of its samples, with the extremes, beside what the
+machine would allow at most: bytes to be read at the memory's speed, or operations
+at the arithmetic's peak, both measured right beside each sample. Ctrl-C ends it
+with what there is by then.
+
+  causerie bench --quick
+  causerie bench --shape 124M --only decode,prefill`
+}
+
+// Run measures and prints.
+func (c *BenchCmd) Run(ctx context.Context, std *IO) error {
+	if c.Child {
+		return bench.Child(ctx, std.In, std.Out)
+	}
+	o := bench.Options{
+		Model: c.Model, Shape: c.Shape, DTypes: c.DType, Only: c.Only, Streams: c.Streams,
+		Threads: c.Threads, Time: c.Time, Quick: c.Quick, Version: version(),
+	}
+	if err := o.Validate(); err != nil {
+		return usagef("%w", err)
+	}
+	if self, err := os.Executable(); err == nil {
+		o.Self = []string{self, "bench", "--child"}
+	}
+	if std.ErrTerminal() {
+		o.Progress = func(what string) { fmt.Fprintf(std.Err, "\r\x1b[K%s …", what) }
+	}
+	report, err := bench.Measure(ctx, o)
+	if std.ErrTerminal() {
+		fmt.Fprint(std.Err, "\r\x1b[K")
+	}
+	if report == nil {
+		return err
+	}
+	return errors.Join(err, c.print(std.Out, report))
+}
+
+// print writes what there is, be it all or not.
+func (c *BenchCmd) print(w io.Writer, report *bench.Report) error {
+	if !c.JSON {
+		return report.WriteTable(w)
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(report)
+}
