@@ -10,13 +10,15 @@ import (
 	"io"
 	"os/exec"
 	"time"
+
+	"causerie/models/kernels"
 )
 
 // childJob is what a process of its own is asked to do: load a model, say so,
 // write replies.
 type childJob struct {
 	Model   string `json:"model"`
-	DType   string `json:"dtype"`
+	DType   string `json:"dtype"` // by name
 	Threads int    `json:"threads"`
 	Streams int    `json:"streams"`
 }
@@ -35,7 +37,7 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	if err := json.NewDecoder(in).Decode(&job); err != nil {
 		return fmt.Errorf("bench: reading the job: %w", err)
 	}
-	d, err := parseDType(job.DType)
+	d, err := kernels.ParseDType(job.DType)
 	if err != nil {
 		return err
 	}
@@ -123,10 +125,10 @@ func (s *session) loading(ctx context.Context) error {
 	if s.options.Quick {
 		runs = 1
 	}
-	job := childJob{Model: s.source.name, DType: s.dtype.name, Threads: s.options.Threads, Streams: loadedStreams}
+	job := childJob{Model: s.source.name, DType: s.dtype.String(), Threads: s.options.Threads, Streams: loadedStreams}
 	var load, ready, loaded, served []float64
 	for i := range runs {
-		s.options.Progress(fmt.Sprintf("%s, %s: loading, time %d of %d", s.source.label, s.dtype.name, i+1, runs))
+		s.options.Progress(fmt.Sprintf("%s, %s: loading, time %d of %d", s.source.label, s.dtype, i+1, runs))
 		got, err := startChild(ctx, s.options.Self, job)
 		if err != nil {
 			return err

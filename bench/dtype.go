@@ -1,34 +1,33 @@
 package bench
 
 import (
-	"fmt"
-	"strings"
+	"math"
 
 	"causerie/models/kernels"
 )
 
-// dtype is a type that weights are kept in.
-type dtype struct {
-	name  string
-	bytes float64                     // of a weight
-	peak  func(*kernels.Pool) float64 // billions of operations a second at most
+// peaks measure how many billions of operations a second a pool does at most
+// with weights of a type. Where one is missing, arithmetic is never the limit.
+var peaks = map[kernels.DType]func(*kernels.Pool) float64{
+	kernels.Float32: kernels.MeasurePeak,
 }
 
-// dtypes are those that can be served.
-var dtypes = []dtype{
-	{name: "f32", bytes: 4, peak: kernels.MeasurePeak},
-}
-
-// float32s is the type of everything but weights.
-func float32s() dtype { return dtypes[0] }
-
-func parseDType(name string) (dtype, error) {
-	var names []string
-	for _, d := range dtypes {
-		if d.name == name {
-			return d, nil
-		}
-		names = append(names, d.name)
+// weightBytes is the size of a weight, the scales of int8 left out.
+func weightBytes(d kernels.DType) float64 {
+	switch d {
+	case kernels.BFloat16:
+		return 2
+	case kernels.Int8:
+		return 1
 	}
-	return dtype{}, fmt.Errorf("no weights of type %q; known are %s", name, strings.Join(names, ", "))
+	return 4
+}
+
+// peak is how many operations a second the threads do with weights of a type.
+func (r *ruler) peak(d kernels.DType) float64 {
+	measure := peaks[d]
+	if measure == nil {
+		return math.Inf(1)
+	}
+	return 1e9 * measure(r.all)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"time"
 
 	"causerie/models/kernels"
@@ -62,13 +64,13 @@ func (b *bench) measure(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.close()) }()
-	for i, name := range o.DTypes {
+	for i, d := range o.DTypes {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		// What one type does not use of its time, the next ones may.
 		left := time.Until(end) / time.Duration(len(o.DTypes)-i)
-		if err := b.run(ctx, source, name, left); err != nil {
+		if err := b.run(ctx, source, d, left); err != nil {
 			return err
 		}
 	}
@@ -91,8 +93,8 @@ func (b *bench) machine() {
 		{"read_1", "reading memory, 1 thread", "GB/s", func() float64 { return b.ruler.bandwidth(nil, bufferBytes) / 1e9 }},
 		{"read_all", "reading memory, " + count(threads, "thread"), "GB/s", func() float64 { return b.ruler.bandwidth(b.ruler.all, bufferBytes) / 1e9 }},
 	}
-	for _, d := range dtypes {
-		gauges = append(gauges, gauge{"peak_" + d.name, "multiply-adds, " + d.name, "GFLOP/s", func() float64 { return b.ruler.peak(d) / 1e9 }})
+	for _, d := range slices.Sorted(maps.Keys(peaks)) {
+		gauges = append(gauges, gauge{"peak_" + d.String(), "multiply-adds, " + d.String(), "GFLOP/s", func() float64 { return b.ruler.peak(d) / 1e9 }})
 	}
 	samples := make([][]float64, len(gauges))
 	for range rounds { // turn by turn, as the machine has its moods
@@ -114,12 +116,8 @@ func count(n int, what string) string {
 }
 
 // run measures the model with one type of weights.
-func (b *bench) run(ctx context.Context, source *source, dtype string, left time.Duration) (err error) {
-	d, err := parseDType(dtype)
-	if err != nil {
-		return err
-	}
-	b.options.Progress(fmt.Sprintf("%s, %s: loading", source.label, dtype))
+func (b *bench) run(ctx context.Context, source *source, d kernels.DType, left time.Duration) (err error) {
+	b.options.Progress(fmt.Sprintf("%s, %s: loading", source.label, d))
 	started := time.Now()
 	s, err := newSession(ctx, b, source, d)
 	if err != nil {

@@ -21,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"causerie/models/kernels"
 )
 
 // Options say what to measure. The zero value measures the bundled model.
@@ -30,7 +32,7 @@ type Options struct {
 	// see [ParseShape].
 	Model, Shape string
 	// DTypes are the types of weights to measure; none means f32.
-	DTypes []string
+	DTypes []kernels.DType
 	// Threads that compute; 0 means one for each CPU.
 	Threads int
 	// Only lists the groups of figures to measure; none means all. See Groups.
@@ -70,7 +72,7 @@ func Groups() []string {
 // EnsureDefaults fills the fields that may be left zero.
 func (o *Options) EnsureDefaults() {
 	if len(o.DTypes) == 0 {
-		o.DTypes = []string{float32s().name}
+		o.DTypes = []kernels.DType{kernels.Float32}
 	}
 	if len(o.Only) == 0 {
 		o.Only = Groups()
@@ -96,11 +98,6 @@ func (o *Options) Validate() error {
 	}
 	if o.Shape != "" {
 		if _, err := ParseShape(o.Shape); err != nil {
-			return err
-		}
-	}
-	for _, name := range o.DTypes {
-		if _, err := parseDType(name); err != nil {
 			return err
 		}
 	}

@@ -99,6 +99,3 @@ func sumPlain(x []float32) float32 {
 	}
 	return a + b + c + d
 }
-
-// peak is how many operations a second the threads do on numbers of the type.
-func (r *ruler) peak(d dtype) float64 { return 1e9 * d.peak(r.all) }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"causerie/models/kernels"
 	"causerie/pipeline"
 	"causerie/pipeline/sampling"
 )
@@ -18,7 +19,7 @@ type session struct {
 	options  *Options
 	ruler    *ruler
 	source   *source
-	dtype    dtype
+	dtype    kernels.DType
 	engine   *pipeline.Engine
 	load     load
 	random   *rand.Rand
@@ -32,8 +33,8 @@ type session struct {
 // under load.
 const loadedStreams = 8
 
-func newSession(ctx context.Context, b *bench, source *source, d dtype) (*session, error) {
-	model, err := source.open(ctx, d)
+func newSession(ctx context.Context, b *bench, source *source, d kernels.DType) (*session, error) {
+	model, err := source.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -42,14 +43,14 @@ func newSession(ctx context.Context, b *bench, source *source, d dtype) (*sessio
 		return nil, fmt.Errorf("%s: a context of at least %d tokens and a vocabulary of at least %d are needed", source.label, minContext, minVocabulary)
 	}
 	engine, err := pipeline.NewEngine(model, pipeline.EngineOptions{
-		Threads: b.options.Threads, MaxSequences: max(loadedStreams, slices.Max(b.options.Streams)),
+		Threads: b.options.Threads, DType: d, MaxSequences: max(loadedStreams, slices.Max(b.options.Streams)),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &session{
 		options: &b.options, ruler: b.ruler, source: source, dtype: d, engine: engine,
-		load:   load{config: config, weightBytes: d.bytes},
+		load:   load{config: config, weightBytes: weightBytes(d)},
 		random: rand.New(rand.NewPCG(1, 2)),
 	}, nil
 }
@@ -63,7 +64,7 @@ func (s *session) close() error {
 // describe is the head of the session's results.
 func (s *session) describe() Run {
 	return Run{
-		Model: s.source.label, DType: s.dtype.name,
+		Model: s.source.label, DType: s.dtype.String(),
 		Parameters: s.engine.Model().Net.ParamCount(), Context: s.engine.Context(),
 		StepBytes: int64(s.load.stepBytes()), CacheTokenBytes: int64(s.load.cacheBytes()),
 	}

@@ -71,7 +71,7 @@ func (s *source) random() (*gpt2.Model, error) {
 }
 
 // open loads the model.
-func (s *source) open(ctx context.Context, d dtype) (pipeline.Model, error) {
+func (s *source) open(ctx context.Context) (pipeline.Model, error) {
 	m := pipeline.Model{Name: s.label}
 	var err error
 	if s.name == "" {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"causerie/models/kernels"
 )
 
 // trial is how one figure is measured.
@@ -139,9 +141,9 @@ func (p *pairs) figure() *Figure {
 
 // ceiling measures what the machine can do now.
 func (s *session) ceiling(w *work) ceiling {
-	c := ceiling{bandwidth: s.ruler.bandwidth(s.ruler.all, s.load.stepBytes()), float32: s.ruler.peak(float32s())}
+	c := ceiling{bandwidth: s.ruler.bandwidth(s.ruler.all, s.load.stepBytes()), float32: s.ruler.peak(kernels.Float32)}
 	c.products = c.float32
-	if s.dtype.name != float32s().name {
+	if s.dtype != kernels.Float32 {
 		c.products = s.ruler.peak(s.dtype)
 	}
 	return c

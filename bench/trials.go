@@ -18,7 +18,7 @@ func (s *session) measure(ctx context.Context) error {
 	s.schedule.plan(trials)
 	for i := range trials {
 		t := &trials[i]
-		s.options.Progress(fmt.Sprintf("%s, %s: %s", s.source.label, s.dtype.name, t.label))
+		s.options.Progress(fmt.Sprintf("%s, %s: %s", s.source.label, s.dtype, t.label))
 		figure, err := s.try(ctx, t, s.schedule.next(t))
 		if figure != nil {
 			s.result.Figures = append(s.result.Figures, *figure)

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"causerie/bench"
+	"causerie/models/kernels"
 )
 
 // BenchCmd is `causerie bench`.
 type BenchCmd struct {
 	Model   string        `short:"m" xor:"what" placeholder:"NAME|DIR" help:"Model to measure (default: the bundled one)."`
 	Shape   string        `xor:"what" placeholder:"SHAPE" help:"Measure a network with random weights instead: 8M, 124M, 355M, 774M, 1558M, or WIDTHxLAYERSxHEADSxVOCABULARY[xCONTEXT]."`
-	DType   []string      `name:"dtype" placeholder:"TYPE,…" help:"Types of weights to measure (default: f32)."`
+	DType   []string      `name:"dtype" placeholder:"TYPE,…" help:"Types of weights to measure f32, bf16, int8 (default: f32)."`
 	Only    []string      `placeholder:"GROUP,…" help:"What to measure: machine, decode, prefill, first-token, embeddings, load, conversation (default: all)."`
 	Streams []int         `placeholder:"N,…" help:"Numbers of replies to write at the same time (default: 1,4,8,16)."`
 	Threads int           `placeholder:"N" help:"Threads to compute on (default: all)."`
@@ -44,8 +45,15 @@ func (c *BenchCmd) Run(ctx context.Context, std *IO) error {
 		return bench.Child(ctx, std.In, std.Out)
 	}
 	o := bench.Options{
-		Model: c.Model, Shape: c.Shape, DTypes: c.DType, Only: c.Only, Streams: c.Streams,
+		Model: c.Model, Shape: c.Shape, Only: c.Only, Streams: c.Streams,
 		Threads: c.Threads, Time: c.Time, Quick: c.Quick, Version: version(),
+	}
+	for _, name := range c.DType {
+		d, err := kernels.ParseDType(name)
+		if err != nil {
+			return usagef("--dtype: %w", err)
+		}
+		o.DTypes = append(o.DTypes, d)
 	}
 	if err := o.Validate(); err != nil {
 		return usagef("%w", err)
