@@ -49,6 +49,12 @@ type Options struct {
 	// standard input: loading and memory are measured in a process of its own.
 	// Without it they are left out.
 	Self []string
+	// Against is the address of a server to compare with (see Compare), and
+	// AgainstModel the name of its model; without one it is the first that the
+	// server lists. AgainstKey, if any, is sent as a bearer token. AgainstPID, if
+	// not 0, is the server's process on this machine: its memory is compared too.
+	Against, AgainstModel, AgainstKey string
+	AgainstPID                        int
 	// Progress, if not nil, is told what is being measured.
 	Progress func(what string)
 }
@@ -100,6 +106,9 @@ func (o *Options) Validate() error {
 		if _, err := ParseShape(o.Shape); err != nil {
 			return err
 		}
+	}
+	if o.Against != "" && len(o.DTypes) > 1 {
+		return fmt.Errorf("one type of weights at a time can be compared with another server, not %d", len(o.DTypes))
 	}
 	for _, g := range o.Only {
 		if !slices.Contains(Groups(), g) {

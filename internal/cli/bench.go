@@ -25,6 +25,11 @@ type BenchCmd struct {
 	Quick   bool          `help:"Take few samples and leave out what takes long."`
 	JSON    bool          `name:"json" help:"Print one JSON object."`
 
+	Against      string `placeholder:"URL" help:"Compare with a server that speaks OpenAI's API, such as llama-server, over HTTP on both sides."`
+	AgainstModel string `placeholder:"NAME" help:"The model to ask it for (default: the first it lists)."`
+	AgainstKey   string `placeholder:"KEY" help:"The key to show it."`
+	AgainstPID   int    `name:"against-pid" placeholder:"PID" help:"Its process on this machine: compare memory too (Linux)."`
+
 	Child bool `hidden:"" help:"Do the job on standard input for another process."`
 }
 
@@ -36,7 +41,8 @@ at the arithmetic's peak, both measured right beside each sample. Ctrl-C ends it
 with what there is by then.
 
   causerie bench --quick
-  causerie bench --shape 124M --only decode,prefill`
+  causerie bench --shape 124M --only decode,prefill
+  causerie bench --model DIR --dtype int8 --against http://127.0.0.1:8080`
 }
 
 // Run measures and prints.
@@ -46,6 +52,7 @@ func (c *BenchCmd) Run(ctx context.Context, std *IO) error {
 	}
 	o := bench.Options{
 		Model: c.Model, Shape: c.Shape, Only: c.Only, Streams: c.Streams,
+		Against: c.Against, AgainstModel: c.AgainstModel, AgainstKey: c.AgainstKey, AgainstPID: c.AgainstPID,
 		Threads: c.Threads, Time: c.Time, Quick: c.Quick, Version: version(),
 	}
 	for _, name := range c.DType {
@@ -64,7 +71,11 @@ func (c *BenchCmd) Run(ctx context.Context, std *IO) error {
 	if std.ErrTerminal() {
 		o.Progress = func(what string) { fmt.Fprintf(std.Err, "\r\x1b[K%s …", what) }
 	}
-	report, err := bench.Measure(ctx, o)
+	measure := bench.Measure
+	if c.Against != "" {
+		measure = bench.Compare
+	}
+	report, err := measure(ctx, o)
 	if std.ErrTerminal() {
 		fmt.Fprint(std.Err, "\r\x1b[K")
 	}
