@@ -131,6 +131,7 @@ func (c *comparison) hold(ctx context.Context, t *contest, end time.Time) error 
 			slices.Reverse(order)
 		}
 		for _, side := range order {
+			rest(ctx)
 			got, err := ask(ctx, side)
 			if ctx.Err() != nil {
 				err = ctx.Err()
@@ -150,6 +151,14 @@ func (c *comparison) hold(ctx context.Context, t *contest, end time.Time) error 
 	}
 	c.add(t, ours, theirs)
 	return nil
+}
+
+// rest gives the threads of the side that was asked last time to fall asleep.
+func rest(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(30 * time.Millisecond):
+	}
 }
 
 // failed notes that a side could not take part. Only the end of ctx ends it all.

@@ -69,7 +69,8 @@ func New(base string, o Options) (*Client, error) {
 		o.Silence = time.Minute
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 64 // connections are made before what is timed, and kept
+	transport.MaxIdleConnsPerHost = 64
+	transport.IdleConnTimeout = 2 * time.Second // some servers close them after five
 	transport.DisableCompression = true
 	return &Client{base: u, http: &http.Client{Transport: transport}, options: o, model: o.Model, endpoint: Chat}, nil
 }
@@ -189,6 +190,9 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (_ io.
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
+	// A greedy reply may be asked for again: if the server closed an idle
+	// connection just now, another one is used. The key itself is not sent.
+	request.Header["Idempotency-Key"] = []string{}
 	if c.options.Key != "" {
 		request.Header.Set("Authorization", "Bearer "+c.options.Key)
 	}
