@@ -40,15 +40,15 @@ type errNoTime struct{ needs, has time.Duration }
 
 // Error says how much is missing.
 func (e *errNoTime) Error() string {
-	return fmt.Sprintf("preparing it would take some %.0f s, and there are %.0f s left for it", e.needs.Seconds(), e.has.Seconds())
+	return fmt.Sprintf("preparing it would take some %.2g s, and there are %.2g s left for it", e.needs.Seconds(), e.has.Seconds())
 }
 
 // try measures a trial in about the given time. An error comes with what was
 // measured before it, if anything was.
 func (s *session) try(ctx context.Context, t *trial, limit time.Duration) (*Figure, error) {
 	if t.estimate != nil {
-		if needs := t.estimate(); needs > limit {
-			return nil, &errNoTime{needs, limit}
+		if needs, has := t.estimate(), max(limit, s.options.Time/20); needs > has {
+			return nil, &errNoTime{needs, has}
 		}
 	}
 	end := time.Now().Add(limit)
