@@ -1,16 +1,9 @@
 package bench
 
-import (
-	"math"
+import "causerie/models/kernels"
 
-	"causerie/models/kernels"
-)
-
-// peaks measure how many billions of operations a second a pool does at most
-// with weights of a type. Where one is missing, arithmetic is never the limit.
-var peaks = map[kernels.DType]func(*kernels.Pool) float64{
-	kernels.Float32: kernels.MeasurePeak,
-}
+// dtypes are the types of weights there are.
+var dtypes = []kernels.DType{kernels.Float32, kernels.BFloat16, kernels.Int8}
 
 // weightBytes is the size of a weight, the scales of int8 left out.
 func weightBytes(d kernels.DType) float64 {
@@ -23,11 +16,6 @@ func weightBytes(d kernels.DType) float64 {
 	return 4
 }
 
-// peak is how many operations a second the threads do with weights of a type.
-func (r *ruler) peak(d kernels.DType) float64 {
-	measure := peaks[d]
-	if measure == nil {
-		return math.Inf(1)
-	}
-	return 1e9 * measure(r.all)
-}
+// peak is how many operations a second, two for each multiply-add, the threads
+// do with weights of a type at most.
+func (r *ruler) peak(d kernels.DType) float64 { return 1e9 * kernels.MeasurePeak(r.all, d) }

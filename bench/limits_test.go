@@ -76,14 +76,10 @@ func TestAtBest(t *testing.T) {
 			t.Errorf("%+v takes %v s by %s, want %v by %s", test.w, s, by, test.seconds, test.by)
 		}
 	}
-	unknown := ceiling{products: math.Inf(1), float32: 50, bandwidth: 10}
-	if s, by := (work{products: 1e9, bytes: 10}).atBest(unknown); s != 1 || by != byMemory {
-		t.Errorf("without a known peak: %v s by %s, want 1 by memory", s, by)
-	}
 }
 
 func TestRuler(t *testing.T) {
-	r := newRuler(2)
+	r := newRuler(2, quickBytes)
 	defer r.close()
 	for _, size := range []float64{1, 1 << 20, 3e6, bufferBytes, 2 * bufferBytes} {
 		for _, p := range []*kernels.Pool{nil, r.all} {
@@ -92,7 +88,7 @@ func TestRuler(t *testing.T) {
 			}
 		}
 	}
-	for d := range peaks {
+	for _, d := range dtypes {
 		if p := r.peak(d); p < 1e8 || p > 1e15 {
 			t.Errorf("peak of %s: %v operations/s", d, p)
 		}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime"
-	"slices"
 	"time"
 
 	"causerie/models/kernels"
@@ -19,7 +17,11 @@ func Measure(ctx context.Context, o Options) (*Report, error) {
 		return nil, fmt.Errorf("bench: %w", err)
 	}
 	o.EnsureDefaults()
-	b := &bench{options: o, ruler: newRuler(o.Threads), report: newReport(o)}
+	bytes := bufferBytes
+	if o.Quick {
+		bytes = quickBytes
+	}
+	b := &bench{options: o, ruler: newRuler(o.Threads, bytes), report: newReport(o)}
 	defer b.ruler.close()
 	err := b.measure(ctx)
 	b.report.close(err)
@@ -93,8 +95,8 @@ func (b *bench) machine() {
 		{"read_1", "reading memory, 1 thread", "GB/s", func() float64 { return b.ruler.bandwidth(nil, bufferBytes) / 1e9 }},
 		{"read_all", "reading memory, " + count(threads, "thread"), "GB/s", func() float64 { return b.ruler.bandwidth(b.ruler.all, bufferBytes) / 1e9 }},
 	}
-	for _, d := range slices.Sorted(maps.Keys(peaks)) {
-		gauges = append(gauges, gauge{"peak_" + d.String(), "multiply-adds, " + d.String(), "GFLOP/s", func() float64 { return b.ruler.peak(d) / 1e9 }})
+	for _, d := range dtypes {
+		gauges = append(gauges, gauge{"peak_" + d.String(), "multiply-adds, " + d.String(), "GOP/s", func() float64 { return b.ruler.peak(d) / 1e9 }})
 	}
 	samples := make([][]float64, len(gauges))
 	for range rounds { // turn by turn, as the machine has its moods

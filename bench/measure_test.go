@@ -37,7 +37,7 @@ func TestMeasure(t *testing.T) {
 	if r.Schema != Schema || r.Interrupted || r.Version != "test" || r.Machine.Threads != 2 || len(r.Runs) != 2 {
 		t.Fatalf("report %+v", r)
 	}
-	if got := names(r.Machine.Figures); !slices.Contains(got, "read_1") || !slices.Contains(got, "read_all") || !slices.Contains(got, "peak_f32") {
+	if got := names(r.Machine.Figures); !slices.Contains(got, "read_1") || !slices.Contains(got, "read_all") || !slices.Contains(got, "peak_int8") {
 		t.Errorf("of the machine there are %v", got)
 	}
 	want := []string{

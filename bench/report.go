@@ -28,8 +28,8 @@ type Machine struct {
 	Threads int    `json:"threads"` // that compute
 
 	// Figures are "read_1" and "read_all", the speed of reading memory with one
-	// thread and with all, and "peak_f32" and so on, that of multiply-adds
-	// without memory in their way.
+	// thread and with all, and "peak_f32", "peak_bf16", "peak_int8": operations
+	// without memory in their way, two for each multiply-add.
 	Figures []Figure `json:"figures"`
 }
 

@@ -10,19 +10,23 @@ import (
 // virtual machines change their speed from one second to the next, so that a
 // limit measured at another time is none.
 type ruler struct {
-	all, one *kernels.Pool // all threads; the caller's
-	buffer   []float32     // what is read
-	release  func()
-	read     func([]float32) float32
+	all     *kernels.Pool
+	buffer  []float32 // what is read
+	release func()
+	read    func([]float32) float32
 }
 
-// bufferBytes is much more than any cache holds and little beside a model.
-const bufferBytes = 512 << 20
+// bufferBytes is much more than most caches hold; quickBytes is enough on most
+// machines.
+const (
+	bufferBytes = 512 << 20
+	quickBytes  = 128 << 20
+)
 
-// newRuler takes the memory it needs; close gives it back.
-func newRuler(threads int) *ruler {
+// newRuler takes the memory that it is to read; close gives it back.
+func newRuler(threads, bytes int) *ruler {
 	r := &ruler{all: kernels.NewPool(threads)}
-	r.buffer, r.release = allocate(bufferBytes / 4)
+	r.buffer, r.release = allocate(bytes / 4)
 	r.all.Run(len(r.buffer)/claim, func(task, _ int) {
 		part := r.buffer[task*claim : (task+1)*claim]
 		for i := range part {

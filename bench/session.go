@@ -22,6 +22,7 @@ type session struct {
 	dtype    kernels.DType
 	engine   *pipeline.Engine
 	load     load
+	top      ceiling // as it was measured last
 	random   *rand.Rand
 	schedule *schedule
 	result   *Run

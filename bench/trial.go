@@ -139,14 +139,21 @@ func (p *pairs) figure() *Figure {
 	return f
 }
 
-// ceiling measures what the machine can do now.
+// ceiling measures what the machine can do now. The peaks of arithmetic are
+// measured again only where they are the limit.
 func (s *session) ceiling(w *work) ceiling {
-	c := ceiling{bandwidth: s.ruler.bandwidth(s.ruler.all, s.load.stepBytes()), float32: s.ruler.peak(kernels.Float32)}
-	c.products = c.float32
-	if s.dtype != kernels.Float32 {
-		c.products = s.ruler.peak(s.dtype)
+	s.top.bandwidth = s.ruler.bandwidth(s.ruler.all, s.load.stepBytes())
+	if s.top.products > 0 {
+		if _, by := w.atBest(s.top); by == byMemory {
+			return s.top
+		}
 	}
-	return c
+	s.top.float32 = s.ruler.peak(kernels.Float32)
+	s.top.products = s.top.float32
+	if s.dtype != kernels.Float32 {
+		s.top.products = s.ruler.peak(s.dtype)
+	}
+	return s.top
 }
 
 // schedule divides time among trials by their weights. What one leaves over,

@@ -109,11 +109,20 @@ func (s *session) prefillTime(streams, size int) time.Duration {
 	return time.Duration(float64(missing) / rate * float64(time.Second))
 }
 
+// holds reports whether the context holds so many tokens, and notes it if not.
+func (s *session) holds(group, name string, tokens int) bool {
+	held := s.engine.Context()
+	if tokens > held && s.options.wants(group) {
+		s.skip(name, fmt.Sprintf("the context holds %d tokens", held))
+	}
+	return tokens <= held
+}
+
 // prefilling is prompts that nobody has seen before, up to their first token.
 func (s *session) prefilling() []trial {
 	var trials []trial
 	for _, size := range []int{128, 512} {
-		if size > s.engine.Context() {
+		if !s.holds(groupPrefill, fmt.Sprintf("prefill_%d", size), size) {
 			continue
 		}
 		n := min(size, s.engine.Context()-1)
@@ -153,9 +162,11 @@ func (s *session) firstTokens() []trial {
 
 // embedding is a request of several texts.
 func (s *session) embedding() []trial {
-	const texts = 8
-	n := min(128, s.engine.Context())
-	work := s.load.embed(texts, float64(n))
+	const texts, n = 8, 128
+	if !s.holds(groupEmbeddings, "embeddings_128", n) {
+		return nil
+	}
+	work := s.load.embed(texts, n)
 	inputs := make([]pipeline.EmbedInput, texts)
 	for i := range inputs {
 		inputs[i].IDs = s.prompt(n)

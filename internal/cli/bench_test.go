@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"causerie/bench"
+)
+
+const tinyShape = "32x2x2x300x128"
+
+func TestBenchJSON(t *testing.T) {
+	code, out, errOut := run(t, "", "bench", "--shape", tinyShape, "--dtype", "f32,int8", "--only", "decode,prefill", "--streams", "1,2", "--quick", "--time", "200ms", "--json")
+	if code != exitOK || errOut != "" {
+		t.Fatalf("exit %d, %s", code, errOut)
+	}
+	var report bench.Report
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatal(err)
+	}
+	if report.Schema != bench.Schema || report.Version != version() || len(report.Runs) != 2 || report.Runs[1].DType != "int8" {
+		t.Errorf("%s", out)
+	}
+	for _, f := range report.Runs[0].Figures {
+		if f.Median <= 0 || f.Limit == nil {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+func TestBenchTable(t *testing.T) {
+	code, out, errOut := run(t, "", "bench", "--model", modelFolder(t), "--only", "decode,prefill,machine", "--quick", "--time", "200ms")
+	if code != exitOK || errOut != "" || !strings.Contains(out, "reading memory, 1 thread") || !strings.Contains(out, "tokens/s") || !strings.Contains(out, "prefill_128") || !strings.Contains(out, "the context holds 96 tokens") {
+		t.Errorf("exit %d\n%s%s", code, out, errOut)
+	}
+}
+
+func TestBenchUsage(t *testing.T) {
+	for complaint, args := range map[string][]string{
+		"--dtype":            {"--dtype", "int4"},
+		"nothing is called":  {"--only", "everything"},
+		"9M":                 {"--shape", "9M"},
+		"--shape and":        {"--shape", "8M", "--model", "x"},
+		"number of streams":  {"--streams", "0"},
+		"one type of weight": {"--dtype", "f32,int8", "--against", "http://127.0.0.1:1"},
+	} {
+		code, out, errOut := run(t, "", append([]string{"bench"}, args...)...)
+		if complaint == "--shape and" { // kong's own words name both flags in either order
+			complaint = "can't be used together"
+		}
+		if code != exitUsage || out != "" || !strings.Contains(errOut, complaint) {
+			t.Errorf("%v: exit %d, %q, want %q", args, code, errOut, complaint)
+		}
+	}
+}
+
+func TestBenchNoPeer(t *testing.T) {
+	code, out, errOut := run(t, "", "bench", "--shape", tinyShape, "--against", "http://127.0.0.1:1")
+	if code != exitFailure || out != "" || !strings.Contains(errOut, "causerie: the other server, http://127.0.0.1:1: ") {
+		t.Errorf("exit %d, %q", code, errOut)
+	}
+}
+
+func TestBenchInterrupted(t *testing.T) {
+	var out, errOut strings.Builder
+	code := Main(cancelled(t), []string{"bench", "--shape", tinyShape, "--quick", "--only", "decode", "--json"}, IO{In: strings.NewReader(""), Out: &out, Err: &errOut})
+	if code != exitInterrupted || !strings.Contains(out.String(), `"interrupted": true`) || !strings.Contains(errOut.String(), "interrupted") {
+		t.Errorf("exit %d, %s%s", code, out.String(), errOut.String())
+	}
+}
+
+// TestBenchChild is what another process asks for.
+func TestBenchChild(t *testing.T) {
+	job := fmt.Sprintf(`{"model": %q, "dtype": "int8", "threads": 1, "streams": 2}`, modelFolder(t))
+	code, out, errOut := run(t, job, "bench", "--child")
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); code != exitOK || len(lines) != 2 || !strings.Contains(lines[0], "load_seconds") {
+		t.Errorf("exit %d, %q, %q", code, out, errOut)
+	}
+	if code, _, errOut := run(t, "{}", "bench", "--child"); code != exitFailure || errOut == "" {
+		t.Errorf("an empty job: exit %d, %q", code, errOut)
+	}
+}
