@@ -32,6 +32,9 @@ func TestWorkOfOneToken(t *testing.T) {
 		t.Errorf("a step of 3 streams has %v operations, want %d", got, 2*3*matrices)
 	}
 	cache := net.NewCache()
+	if err := cache.Reserve(cache.Cap()); err != nil {
+		t.Fatal(err)
+	}
 	if got, want := l.cacheBytes()*float64(cache.Cap()), float64(cache.Bytes()); got != want {
 		t.Errorf("a full KV cache takes %v bytes, by the limits %v", want, got)
 	}

@@ -35,6 +35,10 @@ type Options struct {
 	DTypes []kernels.DType
 	// Threads that compute; 0 means one for each CPU.
 	Threads int
+	// Speculate lets the engine guess how replies go on. What random weights
+	// write repeats itself, so that guesses come true more often than in earnest;
+	// without them each token is a step.
+	Speculate bool
 	// Only lists the groups of figures to measure; none means all. See Groups.
 	Only []string
 	// Streams are the numbers of replies to be written at the same time.

@@ -30,6 +30,7 @@ func startServer(ctx context.Context, o *Options, source *source, streams int) (
 	}
 	engine, err := pipeline.NewEngine(model, pipeline.EngineOptions{
 		Threads: o.Threads, DType: o.DTypes[0], MaxSequences: max(streams, loadedStreams),
+		NoSpeculation: !o.Speculate,
 	})
 	if err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ func newSession(ctx context.Context, b *bench, source *source, d kernels.DType) 
 	}
 	engine, err := pipeline.NewEngine(model, pipeline.EngineOptions{
 		Threads: b.options.Threads, DType: d, MaxSequences: max(loadedStreams, slices.Max(b.options.Streams)),
+		NoSpeculation: !b.options.Speculate,
 	})
 	if err != nil {
 		return nil, err

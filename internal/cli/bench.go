@@ -15,15 +15,16 @@ import (
 
 // BenchCmd is `causerie bench`.
 type BenchCmd struct {
-	Model   string        `short:"m" xor:"what" placeholder:"NAME|DIR" help:"Model to measure (default: the bundled one)."`
-	Shape   string        `xor:"what" placeholder:"SHAPE" help:"Measure a network with random weights instead: 8M, 124M, 355M, 774M, 1558M, or WIDTHxLAYERSxHEADSxVOCABULARY[xCONTEXT]."`
-	DType   []string      `name:"dtype" placeholder:"TYPE,…" help:"Types of weights to measure f32, bf16, int8 (default: f32)."`
-	Only    []string      `placeholder:"GROUP,…" help:"What to measure: machine, decode, prefill, first-token, embeddings, load, conversation (default: all)."`
-	Streams []int         `placeholder:"N,…" help:"Numbers of replies to write at the same time (default: 1,4,8,16)."`
-	Threads int           `placeholder:"N" help:"Threads to compute on (default: all)."`
-	Time    time.Duration `placeholder:"DURATION" help:"About how long it may take (default: 100s, or 12s with --quick)."`
-	Quick   bool          `help:"Take few samples and leave out what takes long."`
-	JSON    bool          `name:"json" help:"Print one JSON object."`
+	Model     string        `short:"m" xor:"what" placeholder:"NAME|DIR" help:"Model to measure (default: the bundled one)."`
+	Shape     string        `xor:"what" placeholder:"SHAPE" help:"Measure a network with random weights instead: 8M, 124M, 355M, 774M, 1558M, or WIDTHxLAYERSxHEADSxVOCABULARY[xCONTEXT]."`
+	DType     []string      `name:"dtype" placeholder:"TYPE,…" help:"Types of weights to measure f32, bf16, int8 (default: f32)."`
+	Only      []string      `placeholder:"GROUP,…" help:"What to measure: machine, decode, prefill, first-token, embeddings, load, conversation (default: all)."`
+	Streams   []int         `placeholder:"N,…" help:"Numbers of replies to write at the same time (default: 1,4,8,16)."`
+	Threads   int           `placeholder:"N" help:"Threads to compute on (default: all)."`
+	Time      time.Duration `placeholder:"DURATION" help:"About how long it may take (default: 100s, or 12s with --quick)."`
+	Quick     bool          `help:"Take few samples and leave out what takes long."`
+	Speculate bool          `help:"Let the engine guess how replies go on, as it does when serving (random weights repeat themselves, which flatters it)."`
+	JSON      bool          `name:"json" help:"Print one JSON object."`
 
 	Against      string `placeholder:"URL" help:"Compare with a server that speaks OpenAI's API, such as llama-server, over HTTP on both sides."`
 	AgainstModel string `placeholder:"NAME" help:"The model to ask it for (default: the first it lists)."`
@@ -53,7 +54,7 @@ func (c *BenchCmd) Run(ctx context.Context, std *IO) error {
 	o := bench.Options{
 		Model: c.Model, Shape: c.Shape, Only: c.Only, Streams: c.Streams,
 		Against: c.Against, AgainstModel: c.AgainstModel, AgainstKey: c.AgainstKey, AgainstPID: c.AgainstPID,
-		Threads: c.Threads, Time: c.Time, Quick: c.Quick, Version: version(),
+		Threads: c.Threads, Time: c.Time, Quick: c.Quick, Speculate: c.Speculate, Version: version(),
 	}
 	for _, name := range c.DType {
 		d, err := kernels.ParseDType(name)
