@@ -54,7 +54,6 @@ func (r *Report) close(err error) {
 
 func (b *bench) measure(ctx context.Context) (err error) {
 	o := &b.options
-	end := time.Now().Add(o.Time)
 	if o.wants(groupMachine) {
 		b.machine()
 	}
@@ -66,6 +65,7 @@ func (b *bench) measure(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.close()) }()
+	end := time.Now().Add(o.Time)
 	for i, d := range o.DTypes {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -120,7 +120,6 @@ func count(n int, what string) string {
 // run measures the model with one type of weights.
 func (b *bench) run(ctx context.Context, source *source, d kernels.DType, left time.Duration) (err error) {
 	b.options.Progress(fmt.Sprintf("%s, %s: loading", source.label, d))
-	started := time.Now()
 	s, err := newSession(ctx, b, source, d)
 	if err != nil {
 		return err
@@ -128,6 +127,6 @@ func (b *bench) run(ctx context.Context, source *source, d kernels.DType, left t
 	defer func() { err = errors.Join(err, s.close()) }()
 	b.report.Runs = append(b.report.Runs, s.describe())
 	s.result = &b.report.Runs[len(b.report.Runs)-1]
-	s.schedule = newSchedule(started.Add(left))
+	s.schedule = newSchedule(time.Now().Add(left))
 	return s.measure(ctx)
 }

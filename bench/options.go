@@ -41,10 +41,11 @@ type Options struct {
 	Speculate bool
 	// Only lists the groups of figures to measure; none means all. See Groups.
 	Only []string
-	// Streams are the numbers of replies to be written at the same time.
+	// Streams are the numbers of replies to be written at the same time; none
+	// means 1, 4, 8 and 16, or 1 and 8 when Quick and in comparisons.
 	Streams []int
-	// Time is about how long everything may take; 0 means 100 seconds, or 12
-	// when Quick, which also leaves out what takes long to prepare.
+	// Time is about how long everything may take, loading left out; 0 means 100
+	// seconds, or 12 when Quick, which also leaves out what takes long to prepare.
 	Time  time.Duration
 	Quick bool
 	// Version of the program, for the report.
@@ -89,6 +90,9 @@ func (o *Options) EnsureDefaults() {
 	}
 	if len(o.Streams) == 0 {
 		o.Streams = []int{1, 4, 8, 16}
+		if o.Quick {
+			o.Streams = []int{1, 8}
+		}
 	}
 	if o.Time == 0 {
 		o.Time = 100 * time.Second

@@ -19,7 +19,7 @@ type BenchCmd struct {
 	Shape     string        `xor:"what" placeholder:"SHAPE" help:"Measure a network with random weights instead: 8M, 124M, 355M, 774M, 1558M, or WIDTHxLAYERSxHEADSxVOCABULARY[xCONTEXT]."`
 	DType     []string      `name:"dtype" placeholder:"TYPE,…" help:"Types of weights to measure f32, bf16, int8 (default: f32)."`
 	Only      []string      `placeholder:"GROUP,…" help:"What to measure: machine, decode, prefill, first-token, embeddings, load, conversation (default: all)."`
-	Streams   []int         `placeholder:"N,…" help:"Numbers of replies to write at the same time (default: 1,4,8,16)."`
+	Streams   []int         `placeholder:"N,…" help:"Numbers of replies to write at the same time (default: 1,4,8,16, or 1,8 with --quick and --against)."`
 	Threads   int           `placeholder:"N" help:"Threads to compute on (default: all)."`
 	Time      time.Duration `placeholder:"DURATION" help:"About how long it may take (default: 100s, or 12s with --quick)."`
 	Quick     bool          `help:"Take few samples and leave out what takes long."`
