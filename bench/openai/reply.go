@@ -149,14 +149,10 @@ func readStream(r io.Reader, start time.Time) (Timing, error) {
 			return t, fmt.Errorf("the server sent an event that is not JSON as expected: %w", err)
 		}
 		for _, choice := range event.Choices {
-			piece := choice.Text + choice.Delta.Content
-			if piece != "" {
+			if piece := choice.Text + choice.Delta.Content; piece != "" {
 				pieces++
-				t.Total = time.Since(start)
-				if pieces == 1 {
-					t.FirstToken = t.Total
-				}
 				text = append(text, piece...)
+				t.wrote(time.Since(start))
 			}
 			if choice.FinishReason != "" {
 				t.Finish, t.Total = choice.FinishReason, time.Since(start)
@@ -171,8 +167,15 @@ func readStream(r io.Reader, start time.Time) (Timing, error) {
 		t.Tokens = pieces
 	}
 	if pieces == 0 { // the model had nothing to say that is text
-		t.Total = time.Since(start)
-		t.FirstToken = t.Total
+		t.wrote(time.Since(start))
 	}
 	return t, nil
+}
+
+// wrote notes that text came, or the end of a reply without any.
+func (t *Timing) wrote(after time.Duration) {
+	t.Total = after
+	if t.FirstToken == 0 {
+		t.FirstToken = after
+	}
 }

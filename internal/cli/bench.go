@@ -39,7 +39,8 @@ func (*BenchCmd) Help() string {
 	return `Every figure is the median of its samples, with the extremes, beside what the
 machine would allow at most: bytes to be read at the memory's speed, or operations
 at the arithmetic's peak, both measured right beside each sample. Ctrl-C ends it
-with what there is by then.
+with what there is by then. The fields of --json are those of Report in
+"go doc causerie/bench".
 
   causerie bench --quick
   causerie bench --shape 124M --only decode,prefill
