@@ -125,7 +125,11 @@ func (s *session) loading(ctx context.Context) error {
 	if s.options.Quick {
 		runs = 1
 	}
-	job := childJob{Model: s.source.name, DType: s.dtype.String(), Threads: s.options.Threads, Streams: loadedStreams}
+	folder, err := s.source.stored(ctx, s.dtype)
+	if err != nil {
+		return err
+	}
+	job := childJob{Model: folder, DType: s.dtype.String(), Threads: s.options.Threads, Streams: loadedStreams}
 	var load, ready, loaded, served []float64
 	for i := range runs {
 		s.options.Progress(fmt.Sprintf("%s, %s: loading, time %d of %d", s.source.label, s.dtype, i+1, runs))

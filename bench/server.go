@@ -24,12 +24,12 @@ type server struct {
 }
 
 func startServer(ctx context.Context, o *Options, source *source, streams int) (*server, error) {
-	model, err := source.open(ctx)
+	model, err := source.open(ctx, o.DTypes[0])
 	if err != nil {
 		return nil, err
 	}
 	engine, err := pipeline.NewEngine(model, pipeline.EngineOptions{
-		Threads: o.Threads, DType: o.DTypes[0], MaxSequences: max(streams, loadedStreams),
+		Threads: o.Threads, DType: &o.DTypes[0], MaxSequences: max(streams, loadedStreams),
 		NoSpeculation: !o.Speculate,
 	})
 	if err != nil {

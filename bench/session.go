@@ -35,7 +35,7 @@ type session struct {
 const loadedStreams = 8
 
 func newSession(ctx context.Context, b *bench, source *source, d kernels.DType) (*session, error) {
-	model, err := source.open(ctx)
+	model, err := source.open(ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func newSession(ctx context.Context, b *bench, source *source, d kernels.DType) 
 		return nil, fmt.Errorf("%s: a context of at least %d tokens and a vocabulary of at least %d are needed", source.label, minContext, minVocabulary)
 	}
 	engine, err := pipeline.NewEngine(model, pipeline.EngineOptions{
-		Threads: b.options.Threads, DType: d, MaxSequences: max(loadedStreams, slices.Max(b.options.Streams)),
+		Threads: b.options.Threads, DType: &d, MaxSequences: max(loadedStreams, slices.Max(b.options.Streams)),
 		NoSpeculation: !b.options.Speculate,
 	})
 	if err != nil {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"causerie/models"
 	"causerie/models/dialogue"
 	"causerie/models/gpt2"
 	"causerie/models/hf"
+	"causerie/models/hf/safetensors"
+	"causerie/models/kernels"
 	"causerie/pipeline"
 )
 
@@ -70,15 +73,32 @@ func (s *source) random() (*gpt2.Model, error) {
 	return net, nil
 }
 
-// open loads the model.
-func (s *source) open(ctx context.Context) (pipeline.Model, error) {
+// stored is the folder that a figure about loading loads: one that was made up
+// holds its weights in the type they are served in.
+func (s *source) stored(ctx context.Context, d kernels.DType) (string, error) {
+	if s.folder == "" || d == kernels.Float32 {
+		return s.name, nil
+	}
+	out := filepath.Join(s.folder, d.String())
+	if _, err := os.Stat(out); err == nil {
+		return out, nil
+	}
+	in := map[kernels.DType]safetensors.DType{kernels.BFloat16: hf.BF16, kernels.Int8: hf.I8}
+	if _, err := models.Quantize(ctx, s.name, out, in[d]); err != nil {
+		return "", fmt.Errorf("storing random weights as %v: %w", d, err)
+	}
+	return out, nil
+}
+
+// open loads the model for serving.
+func (s *source) open(ctx context.Context, d kernels.DType) (pipeline.Model, error) {
 	m := pipeline.Model{Name: s.label}
 	var err error
 	if s.name == "" {
 		m.Net, err = s.random()
 	} else {
 		var b *models.Bundle
-		if b, err = models.Open(ctx, s.name); err == nil {
+		if b, err = models.Open(ctx, s.name, models.Options{Frozen: true, DType: &d}); err == nil {
 			m = pipeline.FromBundle(b)
 		}
 	}
