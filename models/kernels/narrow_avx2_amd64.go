@@ -63,3 +63,28 @@ func roundWideAVX2(dst *uint32, step int, x *float32, n int)
 //
 //go:noescape
 func fetchAVX2(b *uint32, lines int)
+
+// toHalfAVX2 rounds src to 16 bits; what is too large becomes the largest.
+//
+//go:noescape
+func toHalfAVX2(dst *uint16, src *float32, n int)
+
+// fromHalfAVX2 widens src.
+//
+//go:noescape
+func fromHalfAVX2(dst *float32, src *uint16, n int)
+
+// rowHalf1AVX2 multiplies a row by 1 panel(s) of 16-bit floats; bpanel and ahead are in bytes.
+//
+//go:noescape
+func rowHalf1AVX2(k int, a *float32, b *uint16, bpanel int, ahead int, c *float32, load int)
+
+// rowHalf2AVX2 multiplies a row by 2 panel(s) of 16-bit floats; bpanel and ahead are in bytes.
+//
+//go:noescape
+func rowHalf2AVX2(k int, a *float32, b *uint16, bpanel int, ahead int, c *float32, load int)
+
+// rowHalf4AVX2 multiplies a row by 4 panel(s) of 16-bit floats; bpanel and ahead are in bytes.
+//
+//go:noescape
+func rowHalf4AVX2(k int, a *float32, b *uint16, bpanel int, ahead int, c *float32, load int)

@@ -1244,3 +1244,262 @@ line:
 	DECQ       CX
 	JNZ        line
 	RET
+
+// func toHalfAVX2(dst *uint16, src *float32, n int)
+// Requires: AVX, F16C
+TEXT ·toHalfAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x05, DX
+	JZ   done
+
+loop:
+	VMOVUPS   (CX), Y0
+	VMOVUPS   const_AVX2_477fe000<>+0(SB), Y1
+	VMINPS    Y0, Y1, Y0
+	VMOVUPS   const_AVX2_c77fe000<>+0(SB), Y1
+	VMAXPS    Y0, Y1, Y0
+	VCVTPS2PH $0x00, Y0, (AX)
+	VMOVUPS   32(CX), Y0
+	VMOVUPS   const_AVX2_477fe000<>+0(SB), Y1
+	VMINPS    Y0, Y1, Y0
+	VMOVUPS   const_AVX2_c77fe000<>+0(SB), Y1
+	VMAXPS    Y0, Y1, Y0
+	VCVTPS2PH $0x00, Y0, 16(AX)
+	VMOVUPS   64(CX), Y0
+	VMOVUPS   const_AVX2_477fe000<>+0(SB), Y1
+	VMINPS    Y0, Y1, Y0
+	VMOVUPS   const_AVX2_c77fe000<>+0(SB), Y1
+	VMAXPS    Y0, Y1, Y0
+	VCVTPS2PH $0x00, Y0, 32(AX)
+	VMOVUPS   96(CX), Y0
+	VMOVUPS   const_AVX2_477fe000<>+0(SB), Y1
+	VMINPS    Y0, Y1, Y0
+	VMOVUPS   const_AVX2_c77fe000<>+0(SB), Y1
+	VMAXPS    Y0, Y1, Y0
+	VCVTPS2PH $0x00, Y0, 48(AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x80, CX
+	DECQ      DX
+	JNZ       loop
+
+done:
+	VZEROUPPER
+	RET
+
+DATA const_AVX2_477fe000<>+0(SB)/4, $0x477fe000
+DATA const_AVX2_477fe000<>+4(SB)/4, $0x477fe000
+DATA const_AVX2_477fe000<>+8(SB)/4, $0x477fe000
+DATA const_AVX2_477fe000<>+12(SB)/4, $0x477fe000
+DATA const_AVX2_477fe000<>+16(SB)/4, $0x477fe000
+DATA const_AVX2_477fe000<>+20(SB)/4, $0x477fe000
+DATA const_AVX2_477fe000<>+24(SB)/4, $0x477fe000
+DATA const_AVX2_477fe000<>+28(SB)/4, $0x477fe000
+GLOBL const_AVX2_477fe000<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_c77fe000<>+0(SB)/4, $0xc77fe000
+DATA const_AVX2_c77fe000<>+4(SB)/4, $0xc77fe000
+DATA const_AVX2_c77fe000<>+8(SB)/4, $0xc77fe000
+DATA const_AVX2_c77fe000<>+12(SB)/4, $0xc77fe000
+DATA const_AVX2_c77fe000<>+16(SB)/4, $0xc77fe000
+DATA const_AVX2_c77fe000<>+20(SB)/4, $0xc77fe000
+DATA const_AVX2_c77fe000<>+24(SB)/4, $0xc77fe000
+DATA const_AVX2_c77fe000<>+28(SB)/4, $0xc77fe000
+GLOBL const_AVX2_c77fe000<>(SB), RODATA|NOPTR, $32
+
+// func fromHalfAVX2(dst *float32, src *uint16, n int)
+// Requires: AVX, F16C
+TEXT ·fromHalfAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x05, DX
+	JZ   done
+
+loop:
+	VCVTPH2PS (CX), Y0
+	VMOVUPS   Y0, (AX)
+	VCVTPH2PS 16(CX), Y0
+	VMOVUPS   Y0, 32(AX)
+	VCVTPH2PS 32(CX), Y0
+	VMOVUPS   Y0, 64(AX)
+	VCVTPH2PS 48(CX), Y0
+	VMOVUPS   Y0, 96(AX)
+	ADDQ      $0x80, AX
+	ADDQ      $0x40, CX
+	DECQ      DX
+	JNZ       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowHalf1AVX2(k int, a *float32, b *uint16, bpanel int, ahead int, c *float32, load int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·rowHalf1AVX2(SB), NOSPLIT, $0-56
+	MOVQ    c+40(FP), AX
+	MOVQ    load+48(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	TESTQ   CX, CX
+	JZ      half1start
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+
+half1start:
+	MOVQ  k+0(FP), CX
+	MOVQ  a+8(FP), DX
+	MOVQ  ahead+32(FP), BX
+	MOVQ  b+16(FP), SI
+	MOVQ  bpanel+24(FP), DI
+	TESTQ CX, CX
+	JZ    half1done
+
+half1loop:
+	PREFETCHT1   (SI)(BX*1)
+	VBROADCASTSS (DX), Y2
+	VCVTPH2PS    (SI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VCVTPH2PS    16(SI), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x04, DX
+	ADDQ         $0x20, SI
+	DECQ         CX
+	JNZ          half1loop
+
+half1done:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+// func rowHalf2AVX2(k int, a *float32, b *uint16, bpanel int, ahead int, c *float32, load int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·rowHalf2AVX2(SB), NOSPLIT, $0-56
+	MOVQ    c+40(FP), AX
+	MOVQ    load+48(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	TESTQ   CX, CX
+	JZ      half2start
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+
+half2start:
+	MOVQ  k+0(FP), CX
+	MOVQ  a+8(FP), DX
+	MOVQ  ahead+32(FP), BX
+	MOVQ  b+16(FP), SI
+	MOVQ  bpanel+24(FP), DI
+	LEAQ  (SI)(DI*1), DI
+	TESTQ CX, CX
+	JZ    half2done
+
+half2loop:
+	PREFETCHT1   (SI)(BX*1)
+	PREFETCHT1   (DI)(BX*1)
+	VBROADCASTSS (DX), Y4
+	VCVTPH2PS    (SI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VCVTPH2PS    16(SI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VCVTPH2PS    (DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VCVTPH2PS    16(DI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x04, DX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	DECQ         CX
+	JNZ          half2loop
+
+half2done:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+// func rowHalf4AVX2(k int, a *float32, b *uint16, bpanel int, ahead int, c *float32, load int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·rowHalf4AVX2(SB), NOSPLIT, $0-56
+	MOVQ    c+40(FP), AX
+	MOVQ    load+48(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	TESTQ   CX, CX
+	JZ      half4start
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 224(AX), Y7
+
+half4start:
+	MOVQ  k+0(FP), CX
+	MOVQ  a+8(FP), DX
+	MOVQ  ahead+32(FP), BX
+	MOVQ  b+16(FP), SI
+	MOVQ  bpanel+24(FP), DI
+	LEAQ  (SI)(DI*1), R8
+	LEAQ  (R8)(DI*1), R9
+	LEAQ  (R9)(DI*1), DI
+	TESTQ CX, CX
+	JZ    half4done
+
+half4loop:
+	PREFETCHT1   (SI)(BX*1)
+	PREFETCHT1   (R8)(BX*1)
+	PREFETCHT1   (R9)(BX*1)
+	PREFETCHT1   (DI)(BX*1)
+	VBROADCASTSS (DX), Y8
+	VCVTPH2PS    (SI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VCVTPH2PS    16(SI), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VCVTPH2PS    (R8), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VCVTPH2PS    16(R8), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VCVTPH2PS    (R9), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VCVTPH2PS    16(R9), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VCVTPH2PS    (DI), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VCVTPH2PS    16(DI), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x04, DX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	ADDQ         $0x20, DI
+	DECQ         CX
+	JNZ          half4loop
+
+half4done:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VZEROUPPER
+	RET

@@ -284,3 +284,23 @@ func roundWideAVX512(dst *uint32, step int, x *float32, n int)
 //
 //go:noescape
 func fetchAVX512(b *uint32, lines int)
+
+// toHalfAVX512 rounds src to 16 bits; what is too large becomes the largest.
+//
+//go:noescape
+func toHalfAVX512(dst *uint16, src *float32, n int)
+
+// fromHalfAVX512 widens src.
+//
+//go:noescape
+func fromHalfAVX512(dst *float32, src *uint16, n int)
+
+// rowHalf1AVX512 multiplies a row by 1 panel(s) of 16-bit floats; bpanel and ahead are in bytes.
+//
+//go:noescape
+func rowHalf1AVX512(k int, a *float32, b *uint16, bpanel int, ahead int, c *float32, load int)
+
+// rowHalf2AVX512 multiplies a row by 2 panel(s) of 16-bit floats; bpanel and ahead are in bytes.
+//
+//go:noescape
+func rowHalf2AVX512(k int, a *float32, b *uint16, bpanel int, ahead int, c *float32, load int)

@@ -11251,3 +11251,184 @@ line:
 	DECQ       CX
 	JNZ        line
 	RET
+
+// func toHalfAVX512(dst *uint16, src *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·toHalfAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x05, DX
+	JZ   done
+
+loop:
+	VMOVUPS   (CX), Z0
+	VMOVUPS   const_AVX512_477fe000<>+0(SB), Z1
+	VMINPS    Z0, Z1, Z0
+	VMOVUPS   const_AVX512_c77fe000<>+0(SB), Z1
+	VMAXPS    Z0, Z1, Z0
+	VCVTPS2PH $0x00, Z0, (AX)
+	VMOVUPS   64(CX), Z0
+	VMOVUPS   const_AVX512_477fe000<>+0(SB), Z1
+	VMINPS    Z0, Z1, Z0
+	VMOVUPS   const_AVX512_c77fe000<>+0(SB), Z1
+	VMAXPS    Z0, Z1, Z0
+	VCVTPS2PH $0x00, Z0, 32(AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x80, CX
+	DECQ      DX
+	JNZ       loop
+
+done:
+	VZEROUPPER
+	RET
+
+DATA const_AVX512_477fe000<>+0(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+4(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+8(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+12(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+16(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+20(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+24(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+28(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+32(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+36(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+40(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+44(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+48(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+52(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+56(SB)/4, $0x477fe000
+DATA const_AVX512_477fe000<>+60(SB)/4, $0x477fe000
+GLOBL const_AVX512_477fe000<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_c77fe000<>+0(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+4(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+8(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+12(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+16(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+20(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+24(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+28(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+32(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+36(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+40(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+44(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+48(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+52(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+56(SB)/4, $0xc77fe000
+DATA const_AVX512_c77fe000<>+60(SB)/4, $0xc77fe000
+GLOBL const_AVX512_c77fe000<>(SB), RODATA|NOPTR, $64
+
+// func fromHalfAVX512(dst *float32, src *uint16, n int)
+// Requires: AVX, AVX512F
+TEXT ·fromHalfAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x05, DX
+	JZ   done
+
+loop:
+	VCVTPH2PS (CX), Z0
+	VMOVUPS   Z0, (AX)
+	VCVTPH2PS 32(CX), Z0
+	VMOVUPS   Z0, 64(AX)
+	ADDQ      $0x80, AX
+	ADDQ      $0x40, CX
+	DECQ      DX
+	JNZ       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowHalf1AVX512(k int, a *float32, b *uint16, bpanel int, ahead int, c *float32, load int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rowHalf1AVX512(SB), NOSPLIT, $0-56
+	MOVQ    c+40(FP), AX
+	MOVQ    load+48(FP), CX
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	TESTQ   CX, CX
+	JZ      half1start
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+
+half1start:
+	MOVQ  k+0(FP), CX
+	MOVQ  a+8(FP), DX
+	MOVQ  ahead+32(FP), BX
+	MOVQ  b+16(FP), SI
+	MOVQ  bpanel+24(FP), DI
+	TESTQ CX, CX
+	JZ    half1done
+
+half1loop:
+	PREFETCHT1   (SI)(BX*1)
+	VBROADCASTSS (DX), Z2
+	VCVTPH2PS    (SI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VCVTPH2PS    32(SI), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x04, DX
+	ADDQ         $0x40, SI
+	DECQ         CX
+	JNZ          half1loop
+
+half1done:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func rowHalf2AVX512(k int, a *float32, b *uint16, bpanel int, ahead int, c *float32, load int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rowHalf2AVX512(SB), NOSPLIT, $0-56
+	MOVQ    c+40(FP), AX
+	MOVQ    load+48(FP), CX
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	TESTQ   CX, CX
+	JZ      half2start
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+
+half2start:
+	MOVQ  k+0(FP), CX
+	MOVQ  a+8(FP), DX
+	MOVQ  ahead+32(FP), BX
+	MOVQ  b+16(FP), SI
+	MOVQ  bpanel+24(FP), DI
+	LEAQ  (SI)(DI*1), DI
+	TESTQ CX, CX
+	JZ    half2done
+
+half2loop:
+	PREFETCHT1   (SI)(BX*1)
+	PREFETCHT1   (DI)(BX*1)
+	VBROADCASTSS (DX), Z4
+	VCVTPH2PS    (SI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VCVTPH2PS    32(SI), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VCVTPH2PS    (DI), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VCVTPH2PS    32(DI), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x04, DX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	DECQ         CX
+	JNZ          half2loop
+
+half2done:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VZEROUPPER
+	RET

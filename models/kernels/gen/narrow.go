@@ -29,6 +29,7 @@ func narrow(s *isa) {
 	quantizeWide(s)
 	roundWide(s)
 	fetch(s)
+	halves(s)
 }
 
 // narrowRows is the most rows of a tile: what the registers hold.

@@ -32,6 +32,9 @@ type stream struct {
 
 func (s *isa) stream(param string) *stream { return &stream{s, pointer(param), 4} }
 
+// halfStream is a stream of 16-bit floats.
+func (s *isa) halfStream(param string) *stream { return &stream{s, pointer(param), 2} }
+
 // load loads the block's vector u.
 func (x *stream) load(u int) reg.VecVirtual {
 	v := x.vector()
@@ -57,7 +60,7 @@ func (s *isa) loop(body func(u int), streams ...*stream) {
 		body(u)
 	}
 	for _, x := range streams {
-		ADDQ(Imm(4*block), x.ptr)
+		ADDQ(Imm(uint64(x.size*block)), x.ptr)
 	}
 	DECQ(n)
 	JNZ(LabelRef("loop"))

@@ -1,0 +1,109 @@
+package kernels
+
+import "math"
+
+// Keys and values may be kept in 16 bits (IEEE 754 binary16): decoding reads
+// all of them for each token. They are widened when they are read, so products
+// with them are those of float32 in the canonical order.
+
+// largestHalf is the largest finite 16-bit float.
+const largestHalf = 65504
+
+// ToHalf rounds src to 16 bits, ties to even; dst has its length. What is too
+// large becomes the largest, NaN stays NaN.
+func ToHalf(dst []uint16, src []float32) {
+	need("ToHalf dst", len(dst), len(src))
+	n := whole(len(src))
+	toHalfBlocks(dst[:n], src[:n])
+	toHalfGeneric(dst[n:], src[n:])
+}
+
+// FromHalf widens src; dst has its length.
+func FromHalf(dst []float32, src []uint16) {
+	need("FromHalf dst", len(dst), len(src))
+	n := whole(len(src))
+	fromHalfBlocks(dst[:n], src[:n])
+	fromHalfGeneric(dst[n:], src[n:])
+}
+
+// RowTimesHalfPanels is GemmPanels for one row a[k] and panels in 16 bits:
+// c[n] = a·B, or c + a·B, with panel t of B at b[t*panelStride].
+func RowTimesHalfPanels(c, a []float32, b []uint16, panelStride, n, k int, accumulate bool) {
+	w := PanelWidth()
+	need("RowTimesHalfPanels c", len(c), n)
+	need("RowTimesHalfPanels a", len(a), k)
+	if n > 0 && k > 0 {
+		need("RowTimesHalfPanels b", len(b), (n-1)/w*panelStride+k*w)
+	}
+	for j := 0; j < n; {
+		panels := halfPanels((n - j) / w)
+		var part []uint16
+		if k > 0 {
+			part = b[j/w*panelStride:]
+		}
+		if panels == 0 { // a last panel that is not whole
+			var last [32]float32
+			copy(last[:], c[j:n])
+			rowTimesHalf(last[:w], a[:k], part, panelStride, 1, accumulate)
+			copy(c[j:n], last[:])
+			return
+		}
+		rowTimesHalf(c[j:j+panels*w], a[:k], part, panelStride, panels, accumulate)
+		j += panels * w
+	}
+}
+
+func toHalfGeneric(dst []uint16, src []float32) {
+	for i, x := range src {
+		dst[i] = toHalf(x)
+	}
+}
+
+func fromHalfGeneric(dst []float32, src []uint16) {
+	for i, h := range src {
+		dst[i] = fromHalf(h)
+	}
+}
+
+// toHalf rounds x by letting the processor do it: in a float32 between 1/2 and
+// 1 the last bit stands for 2^-24, as it does in the smallest 16-bit floats.
+func toHalf(x float32) uint16 {
+	const quiet = 0x7e00
+	bits := math.Float32bits(x)
+	sign, size := uint16(bits>>16)&0x8000, math.Float32frombits(bits&^(1<<31))
+	switch {
+	case size != size:
+		return sign | quiet | uint16(bits>>13)&0x3ff
+	case size >= largestHalf:
+		return sign | 0x7bff
+	case size < 0x1p-14: // subnormal
+		return sign | uint16(math.Float32bits(size+0.5)-math.Float32bits(0.5))
+	}
+	b := math.Float32bits(size)
+	return sign | uint16((b-(127-15)<<23+0xfff+b>>13&1)>>13)
+}
+
+// fromHalf moves exponent and fraction to their places in a float32, which then
+// is the value over 2^112; the product is exact.
+func fromHalf(h uint16) float32 {
+	bits := math.Float32bits(math.Float32frombits(uint32(h&0x7fff)<<13) * 0x1p112)
+	if h&0x7c00 == 0x7c00 {
+		bits |= 0x7f800000
+	}
+	return math.Float32frombits(bits | uint32(h&0x8000)<<16)
+}
+
+// rowTimesHalfGeneric multiplies panel by panel.
+func rowTimesHalfGeneric(c, a []float32, b []uint16, panelStride, panels int, accumulate bool) {
+	w := len(c) / panels
+	for j := range c {
+		var acc float32
+		if accumulate {
+			acc = c[j]
+		}
+		for p, x := range a {
+			acc = fma32(x, fromHalf(b[j/w*panelStride+p*w+j%w]), acc)
+		}
+		c[j] = acc
+	}
+}
