@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"causerie/models/dialogue"
+	"causerie/models/gpt2"
 	"causerie/models/kernels"
 	"causerie/pipeline/sampling"
 )
@@ -206,14 +207,14 @@ func (k task) together(ctx context.Context, e *Engine, emit func(Piece) error) (
 
 // randomEngine makes options from one end of what they may be to the other.
 func randomEngine(r *rand.Rand) EngineOptions {
-	block := int64(2 * 4 * 64 * (8 + 32) * 4) // layers, heads, tokens, key and padded value, bytes
+	block := int64(2*4*(8+32)*4) * gpt2.BlockTokens // layers, heads, key and padded value, bytes
 	return EngineOptions{
 		Threads:         1 + r.IntN(2),
 		MaxSequences:    []int{1, 2, 5, 16}[r.IntN(4)],
 		MaxQueue:        1 << 10,
 		StepTokens:      []int{1, 7, 64, 100, 512}[r.IntN(5)],
 		MixedTokens:     []int{1, 13, 128}[r.IntN(3)],
-		KVBytes:         block * []int64{11, 13, 20, 200}[r.IntN(4)], // a context takes 10 blocks
+		KVBytes:         block * []int64{6, 7, 10, 200}[r.IntN(4)], // a context takes 5 blocks
 		NoPrefixCache:   r.IntN(4) == 0,
 		NoSpeculation:   r.IntN(3) == 0,
 		SpeculationRows: []int{2, 8, 40}[r.IntN(3)],

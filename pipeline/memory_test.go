@@ -35,10 +35,10 @@ func together(t *testing.T, e *Engine, g *gate, requests []GenerateRequest) []Re
 // When the replies being written outgrow the memory, the newest wait and start
 // again: later, but with the same tokens.
 func TestPreemption(t *testing.T) {
-	const context = 192 // three blocks
+	const context = 3 * gpt2.BlockTokens
 	requests := make([]GenerateRequest, 6)
 	for i := range requests {
-		requests[i] = GenerateRequest{IDs: []int32{int32(i), 7, 9}, Options: Options{MaxTokens: 180, IgnoreEnd: true, Seed: seed(uint64(i))}}
+		requests[i] = GenerateRequest{IDs: []int32{int32(i), 7, 9}, Options: Options{MaxTokens: context - 5, IgnoreEnd: true, Seed: seed(uint64(i))}}
 		requests[i].Options.Temperature = 1
 	}
 	var want []Reply
@@ -64,14 +64,15 @@ func TestPreemption(t *testing.T) {
 }
 
 func TestKVBytes(t *testing.T) {
-	m := randomModel(t, 192)
+	const context = 3 * gpt2.BlockTokens
+	m := randomModel(t, context)
 	block := m.Net.NewKVMemory(0).BlockBytes()
 	if _, err := NewEngine(m, EngineOptions{KVBytes: 4*block - 1}); err == nil || !strings.Contains(err.Error(), "kv_bytes") {
 		t.Errorf("memory for less than a context and a block: %v", err)
 	}
 	e := engineOf(t, m, EngineOptions{KVBytes: 4 * block})
-	reply, err := e.Generate(t.Context(), GenerateRequest{IDs: []int32{1}, Options: Options{MaxTokens: 191, IgnoreEnd: true}}, nil)
-	if err != nil || len(reply.IDs) != 191 {
+	reply, err := e.Generate(t.Context(), GenerateRequest{IDs: []int32{1}, Options: Options{MaxTokens: context - 1, IgnoreEnd: true}}, nil)
+	if err != nil || len(reply.IDs) != context-1 {
 		t.Errorf("the longest reply in the least memory: %d tokens, %v", len(reply.IDs), err)
 	}
 }
@@ -171,17 +172,18 @@ func TestPrefixTree(t *testing.T) {
 		p.find(tokens, c)
 		return c.Len()
 	}
-	a := fill(t, memory, p, ids(100))
-	if p.nodes != 2 || find(ids(100)) != 100 || find(ids(200)) != 100 || find(ids(80, 7)) != 80 || find([]int32{5}) != 0 {
+	const more = gpt2.BlockTokens - 64 // so that two blocks are needed
+	a := fill(t, memory, p, ids(100+more))
+	if p.nodes != 2 || find(ids(100+more)) != 100+more || find(ids(200+more)) != 100+more || find(ids(80+more, 7)) != 80+more || find([]int32{5}) != 0 {
 		t.Errorf("after 100 tokens: %d nodes", p.nodes)
 	}
-	b := fill(t, memory, p, ids(80, 900, 901)) // shares a block and copies part of another
+	b := fill(t, memory, p, ids(80+more, 900, 901)) // shares a block and copies part of another
 	if p.nodes != 3 || a.Block(0) != b.Block(0) || a.Block(1) == b.Block(1) {
 		t.Errorf("after a second branch: %d nodes", p.nodes)
 	}
-	c := fill(t, memory, p, ids(120)) // copies a's second block, and its own takes the place in the tree
-	if p.nodes != 3 || c.Block(1) == a.Block(1) || find(ids(120)) != 120 {
-		t.Errorf("after a longer branch: %d nodes, %d found", p.nodes, find(ids(120)))
+	c := fill(t, memory, p, ids(120+more)) // copies a's second block, and its own takes the place in the tree
+	if p.nodes != 3 || c.Block(1) == a.Block(1) || find(ids(120+more)) != 120+more {
+		t.Errorf("after a longer branch: %d nodes, %d found", p.nodes, find(ids(120+more)))
 	}
 	if p.evict() {
 		t.Error("a block in use was forgotten")
@@ -192,10 +194,10 @@ func TestPrefixTree(t *testing.T) {
 	if p.evictable() != 3 || memory.InUse() != 3 {
 		t.Errorf("%d blocks can be forgotten, %d are in use; want 3 and 3", p.evictable(), memory.InUse())
 	}
-	if find(ids(80, 900)) != 81 { // used last
+	if find(ids(80+more, 900)) != 81+more { // used last
 		t.Error("the second branch is gone")
 	}
-	if !p.evict() || find(ids(120)) != 80 || find(ids(80, 900, 901)) != 82 {
+	if !p.evict() || find(ids(120+more)) != 80+more || find(ids(80+more, 900, 901)) != 82+more {
 		t.Error("not the least recently used leaf was forgotten")
 	}
 	if !p.evict() || !p.evict() || p.evict() || p.nodes != 0 || memory.InUse() != 0 {

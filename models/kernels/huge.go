@@ -21,6 +21,10 @@ func makeHuge[T word](n int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(s))), n)
 }
 
+// MakeHuge makes a slice of zeros that is read again and again, such as keys and
+// values: in huge pages where the system has them.
+func MakeHuge(n int) []float32 { return makeHuge[float32](n) }
+
 // slabs hands out the memory of the newest slab; what was handed out keeps its
 // slab alive. Of a slab, only what is used takes memory.
 var slabs slabList

@@ -5,7 +5,7 @@ import "causerie/models/kernels"
 // BlockTokens is how many tokens a KVBlock has room for: a multiple of every
 // kernels.PanelWidth, small enough that a short sequence wastes little and
 // large enough that attention is not all calls.
-const BlockTokens = 64
+const BlockTokens = 128
 
 // Span is one sequence's share of a batch: Rows consecutive rows from First.
 type Span struct {
@@ -39,7 +39,7 @@ type KVBlock struct {
 
 // NewBlock makes room for BlockTokens tokens.
 func (s KVShape) NewBlock() *KVBlock {
-	return &KVBlock{shape: s, data: make([]float32, s.Layers*s.Heads*s.headFloats())}
+	return &KVBlock{shape: s, data: kernels.MakeHuge(s.Layers * s.Heads * s.headFloats())}
 }
 
 // BlockBytes is the memory of a block.
