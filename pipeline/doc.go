@@ -9,20 +9,53 @@
 //		Options:  engine.ChatDefaults(),
 //	}, func(p pipeline.Piece) error { fmt.Print(p.Text); return nil })
 //
-// A request passes these stations, one file each:
+// A request passes these stations:
 //
 //	prompt.go     turns become ids; whole oldest turns go when the context is full
-//	engine.go     the request waits for its turn and gets a sequence (a KV cache)
-//	sequence.go   what the cache already holds of the prompt is not computed again
-//	batcher.go    steps of requests that run at the same time share a forward pass
-//	decode.go     token after token, picked by package sampling
+//	order.go      what is asked for becomes sequences, one for each reply
+//	loop.go       one goroutine owns the model and computes step after step
+//	schedule.go   what a step computes: tokens of replies, pieces of prompts, texts
+//	prefix.go     what is known of a prompt already is not computed again
+//	speculate.go  guesses of how a reply goes on, checked in the same step
+//	sequence.go   tokens picked by package sampling, and when a reply ends
 //	reply.go      ids become text, put right by package postprocess
+//	request.go    pieces wait here for the caller, who may be slow
 //	session.go    a conversation that remembers its turns
 //
-// Text is only ever made by that one chain, piece by piece; a reply that was
-// not streamed is the pieces put together, so both are the same by construction.
+// # The loop
 //
-// A request's reply depends on the request alone: the logits of a sequence are
-// bit-equal whatever shares its batch and however its prompt was cut or cached,
-// and every request draws from random numbers of its own.
+// Decoding is bound by reading the weights, and a batch reads them once. So
+// everything that runs shares one forward pass a step: the next token of every
+// reply, with guesses behind it when few are being written; pieces of prompts,
+// at most [EngineOptions].StepTokens of them (MixedTokens beside replies), in
+// the order of arrival; and texts to embed. Then every sequence's next token
+// is picked, on all threads, and the next step begins. A reply never waits for
+// another's prompt to be computed whole, and no step for a client: what is
+// written waits in the request's buffer.
+//
+// # Memory
+//
+// Keys and values live in blocks of [gpt2.BlockTokens] tokens within a budget,
+// KVBytes. Blocks of prompts and replies are kept and found again by their
+// tokens, so that a second turn, or another request with the same system text,
+// even at the same time, uses them. A last block that two would write is
+// copied. When the budget is used up, the least recently used blocks of nobody
+// go; when replies being written need more still, the newest of them gives its
+// memory up and starts again, before all that wait, once there is room. The
+// oldest always has room, so every reply is finished.
+//
+// # What a reply depends on
+//
+// On its request alone. The logits of a sequence are bit-equal whatever shares
+// its step and however its prompt was cut or found; every reply draws from
+// random numbers of its own, one draw for each token; a guess counts only when
+// it is what was drawn. TestInvariance holds the engine to that:
+//
+//	go test ./pipeline -run Invariance -v
+//
+// Text is only ever made by one chain, piece by piece; a reply that was not
+// streamed is the pieces put together, so both are the same by construction.
+//
+// When something panics in a step, the requests in it get a [PanicError] and
+// the loop goes on with the others.
 package pipeline
