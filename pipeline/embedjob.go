@@ -56,6 +56,7 @@ func (l *loop) planEmbeds(room int) int {
 			}
 			l.plan.embeds = append(l.plan.embeds, embedPart{j, j.next, len(l.plan.out.HiddenRows)})
 			l.plan.segments = append(l.plan.segments, s)
+			l.plan.mixed = true
 			for i := range s.Tokens {
 				l.plan.out.HiddenRows = append(l.plan.out.HiddenRows, l.plan.rows+i)
 			}

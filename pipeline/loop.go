@@ -3,6 +3,7 @@ package pipeline
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"causerie/models/gpt2"
 	"causerie/models/kernels"
@@ -28,6 +29,7 @@ type loop struct {
 	running   []*sequence // likewise, older than both
 	embeds    []*embedJob // likewise
 	plan      plan
+	payoffs   map[int]*payoff // of guesses, by how many replies are being written
 	stats     Stats
 
 	inbox   inbox
@@ -132,6 +134,7 @@ func (l *loop) leave() {
 
 // step plans and computes one step. Whatever goes wrong in it, the loop goes on.
 func (l *loop) step() {
+	start := time.Now()
 	err := guard(func() error {
 		l.schedule()
 		if l.plan.empty() {
@@ -142,6 +145,9 @@ func (l *loop) step() {
 	if err == nil {
 		err = guard(func() error {
 			l.pick()
+			if !l.plan.mixed {
+				l.observe(time.Since(start))
+			}
 			l.settle()
 			return nil
 		})

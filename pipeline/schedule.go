@@ -24,11 +24,13 @@ type plan struct {
 	out      gpt2.Outputs
 	rows     int
 	tokens   []int32 // memory of segments with guesses
+	mixed    bool    // it computes more than replies' tokens
 }
 
 func (p *plan) reset() {
 	p.parts, p.embeds, p.segments, p.tokens = p.parts[:0], p.embeds[:0], p.segments[:0], p.tokens[:0]
 	p.out.LogitRows, p.out.HiddenRows, p.rows = p.out.LogitRows[:0], p.out.HiddenRows[:0], 0
+	p.mixed = false
 }
 
 func (p *plan) empty() bool { return len(p.segments) == 0 }
@@ -84,6 +86,9 @@ func (l *loop) planToken(s *sequence, writing int) {
 	l.plan.tokens = append(l.plan.tokens, s.tokens[s.cache.Len()])
 	if limit := l.guessLimit(s, writing); limit > 0 {
 		l.plan.tokens = s.guess.guess(l.plan.tokens, s.tokens, limit)
+		if len(l.plan.tokens) > first+1 && !l.payoff(writing).worth() {
+			l.plan.tokens = l.plan.tokens[:first+1]
+		}
 	}
 	tokens := l.plan.tokens[first:len(l.plan.tokens):len(l.plan.tokens)]
 	if !l.reserve(s, len(tokens)) {
@@ -118,6 +123,7 @@ func (l *loop) planPrompt(s *sequence, room int) int {
 	if !l.reserve(s, n) {
 		return 0
 	}
+	l.plan.mixed = true
 	l.add(p, s.tokens[from:from+n])
 	return n
 }

@@ -1,5 +1,7 @@
 package pipeline
 
+import "time"
+
 // guesser guesses how a sequence goes on from what it has said before: replies
 // repeat names, numbers and phrases of their prompt and of themselves. Guesses
 // are checked in the same pass that computes the next token; decoding is bound
@@ -63,4 +65,64 @@ func (g *guesser) learn(n, right, longest int) {
 		g.rest = min(1<<g.miss, longestRest)
 		g.miss++
 	}
+}
+
+// payoff learns whether guessing pays: whether a step with guesses takes less
+// time for a token than one without. That depends on the model, the machine
+// and how many replies are being written, and says nothing about the replies.
+type payoff struct {
+	plain, guessed mean // time for a token
+	skipped        int
+}
+
+const (
+	payoffSamples = 8  // of both kinds, before it decides
+	payoffTrial   = 32 // of guesses that do not seem to pay, one in so many is made
+)
+
+// worth tells whether to make a guess.
+func (p *payoff) worth() bool {
+	if p.plain.n < payoffSamples || p.guessed.n < payoffSamples || p.guessed.value < p.plain.value {
+		return true
+	}
+	p.skipped++
+	return p.skipped%payoffTrial == 0
+}
+
+// mean is one that forgets: new values count a sixteenth.
+type mean struct {
+	value float64
+	n     int
+}
+
+func (m *mean) add(x float64) {
+	m.n++
+	m.value += (x - m.value) / float64(min(m.n, 16))
+}
+
+// observe learns from a step that did nothing but write replies.
+func (l *loop) observe(took time.Duration) {
+	tokens, guesses := 0, 0
+	for i := range l.plan.parts {
+		p := &l.plan.parts[i]
+		tokens += 1 + p.right
+		guesses += len(p.guesses)
+	}
+	p := l.payoff(len(l.plan.parts))
+	if guesses > 0 {
+		p.guessed.add(float64(took) / float64(tokens))
+	} else {
+		p.plain.add(float64(took) / float64(tokens))
+	}
+}
+
+// payoff is that of steps that write so many replies.
+func (l *loop) payoff(writing int) *payoff {
+	if l.payoffs == nil {
+		l.payoffs = make(map[int]*payoff)
+	}
+	if l.payoffs[writing] == nil {
+		l.payoffs[writing] = &payoff{}
+	}
+	return l.payoffs[writing]
 }
