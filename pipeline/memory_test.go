@@ -200,7 +200,9 @@ func TestPrefixTree(t *testing.T) {
 	if !p.evict() || find(ids(120+more)) != 80+more || find(ids(80+more, 900, 901)) != 82+more {
 		t.Error("not the least recently used leaf was forgotten")
 	}
-	if !p.evict() || !p.evict() || p.evict() || p.nodes != 0 || memory.InUse() != 0 {
+	for p.evict() {
+	}
+	if p.nodes != 0 || memory.InUse() != 0 {
 		t.Errorf("%d nodes, %d blocks in use at the end", p.nodes, memory.InUse())
 	}
 }

@@ -12,8 +12,7 @@ import (
 // are picked, to the worker that picks its.
 type sequence struct {
 	request *request
-	index   int    // which of the request's replies
-	arrival uint64 // first come, first served
+	index   int // which of the request's replies
 
 	tokens []int32 // prompt and reply, and behind them room for guesses
 	prompt int     // how many of them are the prompt

@@ -133,12 +133,7 @@ func (s *Sampler) pick(logits []float32) int32 {
 // which is nearly all of them, and only the others are looked at one by one.
 func (s *Sampler) truncate(logits []float32, best float32) []Candidate {
 	o := &s.options
-	floor, total := removed, 0.0
-	if o.TopK > 0 {
-		floor = reachedBy(s.maxima, o.TopK, &s.candidates)
-	} else {
-		floor, total = s.floor(logits, best)
-	}
+	floor, total := s.floor(logits, best)
 	// Dividing by the temperature keeps the order but may make unequal logits
 	// equal, and computing the floor has rounded it.
 	floor -= 1e-5 * (1 + float32(math.Abs(float64(floor))))
@@ -153,10 +148,13 @@ func (s *Sampler) truncate(logits []float32, best float32) []Candidate {
 	return MinP(c, o.MinP)
 }
 
-// floor is a logit below which no token can stay when there is no top-k, and
-// the weight of all tokens.
+// floor is a logit below which no token can stay, and the weight of all tokens
+// where top-p needs it: after a top-k it is that of those left.
 func (s *Sampler) floor(logits []float32, best float32) (floor float32, total float64) {
 	o := &s.options
+	if o.TopK > 0 {
+		return reachedBy(s.maxima, o.TopK, &s.candidates), 0
+	}
 	least := math.Inf(-1) // logarithm of the smallest weight that may stay
 	if o.TopP < 1 {
 		// Tokens below (1-p)·total/n each weigh less than (1-p)·total together,
