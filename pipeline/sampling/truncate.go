@@ -110,6 +110,9 @@ func TopP(c []Candidate, p, total float64) []Candidate {
 	// Quickselect by weight: cut what is undecided into better and worse ones
 	// until few are left. What lies before lo stays, what lies from hi on goes.
 	need, lo, hi := p*total, 0, len(c)
+	if len(c) > many {
+		lo, hi, need = narrow(c, need)
+	}
 	for hi-lo > 16 {
 		mid, sum := partition(c[lo:hi])
 		if sum >= need {
@@ -125,6 +128,54 @@ func TopP(c []Candidate, p, total float64) []Candidate {
 		lo++
 	}
 	return c[:lo]
+}
+
+// many is how many candidates are sorted into buckets first: where a model is
+// undecided, half of the vocabulary may be in the nucleus.
+const many = 2048
+
+// narrow moves the candidates that are in the nucleus for certain to the front
+// and those that are not to the end. Between, from lo to hi, remain the
+// candidates of one bucket, among them the last of the nucleus, which need so
+// much weight to be complete.
+func narrow(c []Candidate, need float64) (lo, hi int, left float64) {
+	const buckets = 1024
+	var weights [buckets]float64
+	best, worst := c[0].Logit, c[0].Logit
+	for i := range c {
+		if l := c[i].Logit; l > best {
+			best = l
+		} else if l < worst {
+			worst = l
+		}
+	}
+	scale := (buckets - 1) / (best - worst)
+	if !(best > worst) || math.IsInf(float64(scale), 1) {
+		return 0, len(c), need
+	}
+	for i := range c {
+		weights[int((best-c[i].Logit)*scale)] += float64(c[i].Weight)
+	}
+	bucket := 0
+	for bucket < buckets-1 && weights[bucket] < need {
+		need -= weights[bucket]
+		bucket++
+	}
+	hi = len(c)
+	for i := 0; i < hi; {
+		switch at := int((best - c[i].Logit) * scale); {
+		case at < bucket:
+			c[lo], c[i] = c[i], c[lo]
+			lo++
+			i++
+		case at > bucket:
+			hi--
+			c[i], c[hi] = c[hi], c[i]
+		default:
+			i++
+		}
+	}
+	return lo, hi, need
 }
 
 // partition moves the better ones of at least three candidates to the front.
