@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 
 	"causerie/pipeline"
 )
@@ -112,7 +114,8 @@ func toError(err error) *Error {
 	}
 }
 
-// retryAfter is how many seconds a client should wait after these answers.
+// retryAfter is how many seconds a client should wait after these answers,
+// when the error does not say.
 var retryAfter = map[int]string{
 	http.StatusTooManyRequests:    "1",
 	http.StatusServiceUnavailable: "2",
@@ -126,6 +129,9 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	if after := retryAfter[e.Status]; after != "" {
+		if busy, ok := errors.AsType[*pipeline.BusyError](err); ok {
+			after = strconv.Itoa(int(math.Ceil(busy.After.Seconds())))
+		}
 		w.Header().Set("Retry-After", after)
 	}
 	writeJSON(w, e.Status, e)

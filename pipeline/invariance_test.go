@@ -35,7 +35,7 @@ import (
 func TestInvariance(t *testing.T) {
 	rounds, first := 3, uint64(1)
 	if os.Getenv("CAUSERIE_LONG") != "" {
-		rounds = 150
+		rounds = 60
 	}
 	if s := os.Getenv("CAUSERIE_SEED"); s != "" {
 		if _, err := fmt.Sscan(s, &first); err != nil {

@@ -25,8 +25,9 @@ type ServeCmd struct {
 	Slots   int           `default:"4" help:"Replies written at the same time."`
 	Queue   int           `default:"64" help:"Requests that may wait besides; more get a 429."`
 	Drain   time.Duration `default:"20s" help:"How long replies under way may take after SIGTERM."`
-	LogText bool          `help:"Write prompts and replies into the log."`
-	LogJSON bool          `name:"log-json" help:"Log JSON lines even to a terminal."`
+	engineFlags
+	LogText bool `help:"Write prompts and replies into the log."`
+	LogJSON bool `name:"log-json" help:"Log JSON lines even to a terminal."`
 }
 
 // Run listens at once, loads the model behind the open door and serves until
@@ -71,9 +72,9 @@ func (c *ServeCmd) load(ctx context.Context, server *api.Server, log zerolog.Log
 	if err != nil {
 		return nil, err
 	}
-	engine, err := pipeline.Open(ctx, c.Model, pipeline.EngineOptions{
+	engine, err := pipeline.Open(ctx, c.Model, c.apply(pipeline.EngineOptions{
 		Threads: c.Threads, DType: dtype, MaxSequences: c.Slots, MaxQueue: c.Queue,
-	})
+	}))
 	if err != nil {
 		return nil, err
 	}

@@ -105,6 +105,7 @@ func TestServeRefuses(t *testing.T) {
 		{[]string{"--listen", "127.0.0.1:0", "--model", filepath.Join(t.TempDir(), "none")}, exitFailure, "no model"},
 		{[]string{"--listen", "nowhere"}, exitFailure, "listening on nowhere"},
 		{[]string{"--listen", "127.0.0.1:0", "--slots=-1", "--model", modelFolder(t)}, exitFailure, "max_sequences"},
+		{[]string{"--listen", "127.0.0.1:0", "--kv-memory=-1", "--model", modelFolder(t)}, exitFailure, "kv_bytes"},
 		{[]string{"--drain", "soon"}, exitUsage, "drain"},
 	} {
 		code, _, errOut := run(t, "", append([]string{"serve"}, c.args...)...)
