@@ -26,8 +26,11 @@ type EngineOptions struct {
 	// of earlier prompts and replies in case a later request starts with them.
 	// It is taken as it is needed, and the least recently used goes when it is
 	// full; when the replies being written alone need more, the newest of them
-	// waits until there is room. 0 means enough for MaxSequences full contexts,
-	// and 64 MiB at least. It must hold one full context and a block.
+	// waits until there is room. It must hold one full context and a block.
+	//
+	// 0 means enough for MaxSequences full contexts and 64 MiB at least; then no
+	// more than a quarter, or 64 MiB, is kept when no reply uses it, so that a
+	// server that is not busy stays small.
 	KVBytes int64
 	// NoPrefixCache computes every prompt from its start.
 	NoPrefixCache bool
@@ -46,6 +49,8 @@ type EngineOptions struct {
 	SpeculationRows int
 	// NoSpeculation guesses nothing.
 	NoSpeculation bool
+
+	keepBlocks int // that no reply uses
 
 	before func() // for tests: called by the loop before it looks for work
 }
@@ -87,9 +92,12 @@ func (o *EngineOptions) Validate() error {
 func (o *EngineOptions) fit(m *gpt2.Model) error {
 	block := m.NewKVMemory(0).BlockBytes()
 	blocks := int64((m.Config.Positions + gpt2.BlockTokens - 1) / gpt2.BlockTokens)
+	keep := o.KVBytes
 	if o.KVBytes == 0 {
 		o.KVBytes = max(leastKVBytes, (int64(o.MaxSequences)*blocks+1)*block)
+		keep = max(leastKVBytes, o.KVBytes/4)
 	}
+	o.keepBlocks = int(keep / block)
 	// A sequence that takes over part of a block needs both for a moment.
 	if least := (blocks + 1) * block; o.KVBytes < least {
 		return &OptionError{Field: "kv_bytes", Problem: fmt.Sprintf(

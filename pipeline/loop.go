@@ -237,6 +237,6 @@ func (l *loop) publish() {
 	s.Running, s.Waiting = len(l.running), len(l.waiting)+len(l.preempted)
 	block := l.memory.BlockBytes()
 	s.KVBytes, s.KVUsed = int64(l.memory.Limit())*block, int64(l.memory.InUse())*block
-	s.KVCached = int64(l.prefixes.nodes) * block
+	s.KVMade, s.KVCached = int64(l.memory.Made())*block, int64(l.prefixes.nodes)*block
 	l.inbox.stats = *s
 }

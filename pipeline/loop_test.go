@@ -169,12 +169,17 @@ func TestStatsAreKept(t *testing.T) {
 	if _, err := e.Generate(t.Context(), GenerateRequest{IDs: []int32{1, 2, 3}, Options: Options{MaxTokens: 5, IgnoreEnd: true}}, nil); err != nil {
 		t.Fatal(err)
 	}
+	s := idleStats(e)
+	if s.PromptTokens != 3 || s.GeneratedTokens != 5 || s.Running != 0 || s.KVUsed != s.KVCached || s.KVCached == 0 || s.KVBytes < s.KVUsed {
+		t.Errorf("%+v", s)
+	}
+}
+
+// idleStats are an engine's figures once it has nothing left to do.
+func idleStats(e *Engine) Stats {
 	deadline := time.Now().Add(5 * time.Second)
 	for e.Stats().Running > 0 && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
 	}
-	s := e.Stats()
-	if s.PromptTokens != 3 || s.GeneratedTokens != 5 || s.Running != 0 || s.KVUsed != s.KVCached || s.KVCached == 0 || s.KVBytes < s.KVUsed {
-		t.Errorf("%+v", s)
-	}
+	return e.Stats()
 }

@@ -77,6 +77,25 @@ func TestKVBytes(t *testing.T) {
 	}
 }
 
+// Without a stated budget, an idle engine keeps a part of what a busy one may use.
+func TestIdleEnginesKeepLess(t *testing.T) {
+	const context = 8 * gpt2.BlockTokens
+	m := randomModel(t, context)
+	block := m.Net.NewKVMemory(0).BlockBytes()
+	e := engineOf(t, m, EngineOptions{MaxSequences: int(leastKVBytes/block)/2 + 1}) // four times the least
+	for i := range int(leastKVBytes/block)/7 + 20 {
+		ids := make([]int32, context-1)
+		ids[0], ids[1] = int32(i%250), int32(i/250)
+		if _, err := e.Generate(t.Context(), GenerateRequest{IDs: ids, Options: Options{MaxTokens: 1, IgnoreEnd: true}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := idleStats(e)
+	if s.KVBytes < 4*leastKVBytes || s.KVCached > s.KVBytes/4 || s.KVCached < leastKVBytes*3/4 || s.KVMade > s.KVBytes/4+9*block {
+		t.Errorf("%+v with blocks of %d", s, block)
+	}
+}
+
 // Requests with the same start share its computation, one after the other and
 // at the same time, and so do several replies to one prompt.
 func TestPrefixesAreShared(t *testing.T) {

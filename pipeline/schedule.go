@@ -271,4 +271,6 @@ func (l *loop) forget(s *sequence) {
 	l.remember(s)
 	s.cache.Reset()
 	s.known = 0
+	for n := l.prefixes.evictable(); n > l.options.keepBlocks && l.prefixes.evict(); n-- {
+	}
 }

@@ -6,6 +6,7 @@ type Stats struct {
 
 	KVBytes  int64 // the budget
 	KVUsed   int64 // taken by replies being written and by what is kept of earlier ones
+	KVMade   int64 // that was ever needed at once
 	KVCached int64 // kept for requests that start with the same tokens
 
 	Steps           int64
