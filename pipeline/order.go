@@ -62,9 +62,8 @@ func (e *Engine) sequence(r *request, index int, o order, seed uint64) *sequence
 	if s.wantsTokens || s.wantsPrompt {
 		s.score = &scorer{tokenizer: e.model.Tokenizer, top: o.options.TopLogProbs}
 	}
-	if !o.options.IgnoreEnd {
-		return s
+	if o.options.IgnoreEnd {
+		s.ends = nil
 	}
-	s.ends = nil
 	return s
 }

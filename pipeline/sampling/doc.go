@@ -14,6 +14,14 @@
 //  7. top-k, then top-p, then min-p     [TopK], [TopP], [MinP]
 //  8. the draw                          [Draw]
 //
+// Most of a vocabulary has no chance, and looking at 50,000 logits one by one
+// would take longer than the rest of a small model's step. So the sampler first
+// computes, with vector instructions, the best logit of each block of a row and
+// the weight of it all; these give a floor below which no token can
+// be picked, and steps 6 to 8 see only the few above. Nothing is sorted but the
+// end of the nucleus, and without a truncation no token is looked at but those
+// near the one that is drawn.
+//
 // None of them looks at a clock, a global random source or another sequence:
 // the same logits, history, options and seed give the same token.
 package sampling

@@ -73,7 +73,9 @@ func applyRule(t *testing.T, c goldenCase) []float32 {
 	case "no_repeat_ngram":
 		NoRepeatNGrams(logits, c.Tokens, int(number))
 	case "temperature":
-		Temperature(logits, number)
+		c := Candidates(nil, logits)
+		Temperature(c, number)
+		return spread(c, len(logits))
 	case "top_k":
 		return spread(TopK(Candidates(nil, logits), int(number)), len(logits))
 	case "top_p":

@@ -66,15 +66,6 @@ func Ban(logits []float32, ids []int32) {
 	}
 }
 
-// Temperature divides every logit by t, which must be positive: below 1 the
-// likely tokens gain, above 1 the unlikely ones.
-func Temperature(logits []float32, t float64) {
-	d := float32(t)
-	for i := range logits {
-		logits[i] /= d
-	}
-}
-
 func inRow(logits []float32, id int32) bool { return id >= 0 && int(id) < len(logits) }
 
 // equal compares short n-grams; slices.Equal is not inlined and shows here.

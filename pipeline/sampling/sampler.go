@@ -139,9 +139,7 @@ func (s *Sampler) truncate(logits []float32, best float32) []Candidate {
 	floor -= 1e-5 * (1 + float32(math.Abs(float64(floor))))
 	c := atLeast(s.candidates[:0], logits, s.maxima, floor)
 	s.candidates = c
-	for i := range c {
-		c[i].Logit /= float32(o.Temperature)
-	}
+	Temperature(c, o.Temperature)
 	c = TopK(c, o.TopK)
 	Weigh(c)
 	c = TopP(c, o.TopP, total)

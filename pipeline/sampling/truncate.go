@@ -32,6 +32,15 @@ func Candidates(dst []Candidate, logits []float32) []Candidate {
 	return atLeast(dst, logits, maxima(nil, logits), removed)
 }
 
+// Temperature divides every logit by t, which must be positive: below 1 the
+// likely tokens gain, above 1 the unlikely ones.
+func Temperature(c []Candidate, t float64) {
+	d := float32(t)
+	for i := range c {
+		c[i].Logit /= d
+	}
+}
+
 // Weigh sets the weights.
 func Weigh(c []Candidate) {
 	best := maxLogit(c)
