@@ -16,6 +16,14 @@ func weightBytes(d kernels.DType) float64 {
 	return 4
 }
 
+// cacheValueBytes is the size of a number in the KV cache beside such weights.
+func cacheValueBytes(d kernels.DType) float64 {
+	if d == kernels.Float32 {
+		return 4
+	}
+	return 2
+}
+
 // peak is how many operations a second, two for each multiply-add, the threads
 // do with weights of a type at most.
 func (r *ruler) peak(d kernels.DType) float64 { return 1e9 * kernels.MeasurePeak(r.all, d) }

@@ -2,9 +2,6 @@ package bench
 
 import "causerie/models/gpt2"
 
-// cacheValueBytes is the size of a number in the KV cache.
-const cacheValueBytes = 4
-
 // work is what a piece of a model's computation cannot do without.
 type work struct {
 	products  float64 // operations in products with weights
@@ -45,6 +42,7 @@ func (w work) times(n float64) work {
 type load struct {
 	config      gpt2.Config
 	weightBytes float64
+	cacheValue  float64 // bytes of a number in the KV cache
 }
 
 // blocks is how many weights the decoder blocks' matrices have.
@@ -58,7 +56,7 @@ func (l load) head() float64 { return float64(l.config.VocabSize) * float64(l.co
 
 // cacheBytes is the memory that one token takes in a KV cache.
 func (l load) cacheBytes() float64 {
-	return 2 * cacheValueBytes * float64(l.config.Layers) * float64(l.config.Width)
+	return 2 * l.cacheValue * float64(l.config.Layers) * float64(l.config.Width)
 }
 
 // attention is the operations of n queries over n·context keys and values in all.

@@ -24,7 +24,7 @@ func TestWorkOfOneToken(t *testing.T) {
 			matrices += p.Shape[0] * p.Shape[1]
 		}
 	}
-	l := load{config: c, weightBytes: 4}
+	l := load{config: c, weightBytes: 4, cacheValue: 4}
 	if got := l.stepBytes(); got != 4*float64(matrices) {
 		t.Errorf("a step reads %v bytes, the matrices have %d", got, 4*matrices)
 	}
@@ -47,7 +47,7 @@ func TestPrefillIsDecoding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := load{config: c, weightBytes: 1}
+	l := load{config: c, weightBytes: 1, cacheValue: 2}
 	var products, attention float64
 	const n = 40
 	for i := range n {

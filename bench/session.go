@@ -52,7 +52,7 @@ func newSession(ctx context.Context, b *bench, source *source, d kernels.DType) 
 	}
 	return &session{
 		options: &b.options, ruler: b.ruler, source: source, dtype: d, engine: engine,
-		load:   load{config: config, weightBytes: weightBytes(d)},
+		load:   load{config: config, weightBytes: weightBytes(d), cacheValue: cacheValueBytes(d)},
 		random: rand.New(rand.NewPCG(1, 2)),
 	}, nil
 }

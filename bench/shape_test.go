@@ -42,7 +42,7 @@ func TestNamedShapes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := load{config: c}
+		l := load{config: c, cacheValue: 4}
 		vectors := float64(c.Positions*c.Width + 2*c.Width + c.Layers*(4*c.Width+9*c.Width+c.Inner-c.Width+c.Width))
 		if got := l.blocks() + l.head() + vectors; got < want*0.999 || got > want*1.001 {
 			t.Errorf("%s has %.1fM parameters, want %.1fM", name, got/1e6, want/1e6)

@@ -15,15 +15,15 @@ func (m *Model) forward(ws *ops.Workspace, b *batch) mat.Tensor {
 func (m *Model) stack(ws *ops.Workspace, b *batch) mat.Tensor {
 	x := ops.Embed(ws, m.Tokens, m.Positions, b.ids, b.spans)
 	for layer, block := range m.Blocks {
-		x = block.forward(ws, x, b.spans, layer, m.Config)
+		x = block.forward(ws, x, b.spans, layer, m.Config, m.halfKV())
 	}
 	return x
 }
 
 // forward is x + attention(norm(x)), and of that y + feed-forward(norm(y)).
-func (b *Block) forward(ws *ops.Workspace, x mat.Tensor, spans []ops.Span, layer int, cfg Config) mat.Tensor {
+func (b *Block) forward(ws *ops.Workspace, x mat.Tensor, spans []ops.Span, layer int, cfg Config, half bool) mat.Tensor {
 	qkv := b.QKV.forward(ws, b.AttentionNorm.forward(ws, x, cfg.Eps))
-	x = ops.Add(ws, x, b.AttentionOut.forward(ws, ops.Attention(ws, qkv, spans, cfg.Heads, layer)))
+	x = ops.Add(ws, x, b.AttentionOut.forward(ws, ops.Attention(ws, qkv, spans, cfg.Heads, layer, half)))
 	inner := ops.GELU(ws, b.FeedIn.forward(ws, b.FeedNorm.forward(ws, x, cfg.Eps)))
 	return ops.Add(ws, x, b.FeedOut.forward(ws, inner))
 }

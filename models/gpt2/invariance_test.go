@@ -85,7 +85,7 @@ func TestLogitsAreBitEqualHoweverComputed(t *testing.T) {
 			m := newModel(t, cfg)
 			ids := randomTokens(170, cfg.VocabSize, 3)
 			want := whole(t, gpt2.NewRunner(m, nil), ids)
-			check := func(t *testing.T, m *gpt2.Model) {
+			check := func(t *testing.T, m *gpt2.Model, want []float32) {
 				for _, p := range []*kernels.Pool{nil, pool} {
 					r := gpt2.NewRunner(m, p)
 					sameBits(t, "whole", whole(t, r, ids), want)
@@ -95,10 +95,15 @@ func TestLogitsAreBitEqualHoweverComputed(t *testing.T) {
 					sameBits(t, "in a batch", batched(t, r, ids), want)
 				}
 			}
-			t.Run("trainable", func(t *testing.T) { check(t, m) })
-			frozen := newModel(t, cfg)
-			frozen.Freeze(pool, kernels.Float32)
-			t.Run("frozen", func(t *testing.T) { check(t, frozen) })
+			t.Run("trainable", func(t *testing.T) { check(t, m, want) })
+			for _, dtype := range []kernels.DType{kernels.Float32, kernels.BFloat16, kernels.Int8} {
+				frozen, want := newModel(t, cfg), want
+				frozen.Freeze(pool, dtype)
+				if dtype != kernels.Float32 { // rounded, and the same however it is computed
+					want = whole(t, gpt2.NewRunner(frozen, nil), ids)
+				}
+				t.Run(dtype.String(), func(t *testing.T) { check(t, frozen, want) })
+			}
 		})
 	}
 }

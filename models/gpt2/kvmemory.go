@@ -3,6 +3,7 @@ package gpt2
 import (
 	"errors"
 
+	"causerie/models/kernels"
 	"causerie/models/ops"
 )
 
@@ -38,8 +39,12 @@ func (m *Model) NewKVMemory(bytes int64) *KVMemory {
 }
 
 func (m *Model) kvShape() ops.KVShape {
-	return ops.KVShape{Layers: m.Config.Layers, Heads: m.Config.Heads, Size: m.Config.HeadSize()}
+	return ops.KVShape{Layers: m.Config.Layers, Heads: m.Config.Heads, Size: m.Config.HeadSize(), Half: m.halfKV()}
 }
+
+// halfKV tells whether keys and values are kept in 16 bits: they are where the
+// weights are not float32 either.
+func (m *Model) halfKV() bool { return m.frozen && m.DType() != kernels.Float32 }
 
 // BlockBytes is the memory of one block.
 func (b *KVMemory) BlockBytes() int64 { return b.shape.BlockBytes() }

@@ -5,25 +5,22 @@ import (
 	"unsafe"
 )
 
-// A word is a type of which weights are made.
-type word interface{ uint32 | float32 }
+// A Word is a type of which weights, keys and values are made.
+type Word interface{ uint16 | uint32 | float32 }
 
-// makeHuge makes a slice that is read from front to back again and again, such
-// as a weight. The system is asked for huge pages: with ordinary ones, finding
-// out where a page lies costs as much as reading it. A matrix is often smaller
-// than a huge page, so many of them share a slab.
-func makeHuge[T word](n int) []T {
+// MakeHuge makes a slice of zeros that is read from front to back again and
+// again, such as a weight. The system is asked for huge pages: with ordinary
+// ones, finding out where a page lies costs as much as reading it. A matrix is
+// often smaller than a huge page, so many of them share a slab.
+func MakeHuge[T Word](n int) []T {
 	const large = 16 << 10
 	if n < large {
 		return make([]T, n)
 	}
-	s := slabs.take(n)
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(s))), n)
+	var element T
+	words := (n*int(unsafe.Sizeof(element)) + 3) / 4
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(slabs.take(words)))), n)
 }
-
-// MakeHuge makes a slice of zeros that is read again and again, such as keys and
-// values: in huge pages where the system has them.
-func MakeHuge(n int) []float32 { return makeHuge[float32](n) }
 
 // slabs hands out the memory of the newest slab; what was handed out keeps its
 // slab alive. Of a slab, only what is used takes memory.

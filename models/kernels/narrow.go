@@ -141,9 +141,7 @@ func (g *narrow) task(task int) {
 	first, part := task/g.parts*g.each, task%g.parts
 	last := min(g.panels(), first+g.each)
 	for t := part * g.tiles / g.parts; t < (part+1)*g.tiles/g.parts; t++ {
-		for panel := first; panel < last; panel++ {
-			g.tile(t, panel, t == part*g.tiles/g.parts)
-		}
+		g.tile(t, first, last, t == part*g.tiles/g.parts)
 	}
 }
 
@@ -160,21 +158,29 @@ type narrowTileArgs struct {
 	meta              []rowMeta // Int8
 }
 
-func (g *narrow) tile(t, panel int, fresh bool) {
+// tile runs a tile over panels [first,last).
+func (g *narrow) tile(t, first, last int, fresh bool) {
 	lo, hi := g.tileRows(t)
-	steps, j := g.w.steps(), panel*g.w.width
+	w, steps := g.w, g.w.steps()
 	args := narrowTileArgs{
-		rows: hi - lo, cols: min(g.w.width, g.w.N-j), steps: steps,
-		a: g.cells[lo*steps*g.words : hi*steps*g.words], b: g.w.panel(panel), fresh: fresh,
-		y: g.y[lo*g.w.N+j:], ystep: g.w.N,
+		rows: hi - lo, cols: w.width, steps: steps, fresh: fresh,
+		a: g.cells[lo*steps*g.words : hi*steps*g.words], ystep: w.N,
 	}
-	if g.bias != nil {
-		args.bias = g.bias[j : j+args.cols]
+	if w.dtype == Int8 {
+		args.meta = g.meta[lo:hi]
 	}
-	if g.w.dtype == Int8 {
-		args.scales, args.meta = g.w.scales[j:j+g.w.width], g.meta[lo:hi]
+	for panel := first; panel < last; panel++ {
+		j := panel * w.width
+		args.cols = min(w.width, w.N-j)
+		args.b, args.y = w.panel(panel), g.y[lo*w.N+j:]
+		if g.bias != nil {
+			args.bias = g.bias[j : j+args.cols]
+		}
+		if w.dtype == Int8 {
+			args.scales = w.scales[j : j+w.width]
+		}
+		args.run(w.dtype)
 	}
-	args.run(g.w.dtype)
 }
 
 // rowCells is where one row of x goes: a cell every stride words.

@@ -62,11 +62,11 @@ func (t *narrowTileArgs) runPart(d DType) {
 	var y [12 * 32]float32
 	var bias [32]float32
 	copy(bias[:], t.bias)
-	width, to := len(t.b)/t.steps, *t
-	t.y, t.ystep = y[:], width
-	t.runWhole(d, &bias[0])
+	width, inner := len(t.b)/t.steps, *t
+	inner.y, inner.ystep = y[:], width
+	inner.runWhole(d, &bias[0])
 	for i := range t.rows {
-		copy(to.y[i*to.ystep:i*to.ystep+t.cols], y[i*width:])
+		copy(t.y[i*t.ystep:i*t.ystep+t.cols], y[i*width:])
 	}
 }
 

@@ -38,11 +38,11 @@ func NewPacked(n, k int, d DType) *Packed {
 	panels := (n + w.width - 1) / w.width
 	switch d {
 	case Float32:
-		w.floats = makeHuge[float32](panels * w.width * k)
+		w.floats = MakeHuge[float32](panels * w.width * k)
 	case BFloat16:
-		w.narrow = makeHuge[uint32](panels * w.width * w.steps())
+		w.narrow = MakeHuge[uint32](panels * w.width * w.steps())
 	case Int8:
-		w.narrow = makeHuge[uint32](panels * w.width * w.steps())
+		w.narrow = MakeHuge[uint32](panels * w.width * w.steps())
 		w.scales = make([]float32, panels*w.width)
 	default:
 		panic(fmt.Sprintf("kernels: NewPacked: no such type %v", d))

@@ -21,11 +21,13 @@ const queryBlock = 64
 //	spans  the sequences; those with blocks have their keys and values
 //	       written there from position Past on, for the given layer
 //	heads  width is heads times the size of a head
+//	half   keys and values are rounded to 16 bits, as blocks that hold them so
+//	       do; in every span, so that a result does not depend on what is cached
 //
 // A sequence with a past cannot be trained: Backward knows only the rows of
 // the batch.
-func Attention(ws *Workspace, qkv mat.Tensor, spans []Span, heads, layer int) mat.Tensor {
-	return run(&attention{ws: ws, qkv: qkv, spans: spans, heads: heads, layer: layer})
+func Attention(ws *Workspace, qkv mat.Tensor, spans []Span, heads, layer int, half bool) mat.Tensor {
+	return run(&attention{ws: ws, qkv: qkv, spans: spans, heads: heads, layer: layer, half: half})
 }
 
 type attention struct {
@@ -33,6 +35,7 @@ type attention struct {
 	qkv          mat.Tensor
 	spans        []Span
 	heads, layer int
+	half         bool
 
 	width, size int
 	scale       float32
@@ -46,6 +49,8 @@ type attentionScratch struct {
 	keys, values          []float32 // panels of a span without cache
 	keyRows, valueColumns []float32 // the other orientation, for gradients
 	scores, gradients     []float32 // [queryBlock, tokens]
+
+	halfKeys, halfValues []uint16 // rows rounded to 16 bits
 }
 
 func (o *attention) Operands() []mat.Tensor { return []mat.Tensor{o.qkv} }
@@ -119,16 +124,18 @@ type headBlocks struct {
 	cached      []*KVBlock
 	layer, head int
 	whole       headPanels // when nothing is cached
+	half        bool
+	scratch     *attentionScratch
 }
 
 // blocks returns where a head's keys and values go: the cache, or memory of
 // the worker.
 func (o *attention) blocks(s Span, head int, scratch *attentionScratch) headBlocks {
 	if s.Blocks != nil {
-		return headBlocks{cached: s.Blocks, layer: o.layer, head: head}
+		return headBlocks{cached: s.Blocks, layer: o.layer, head: head, half: o.half, scratch: scratch}
 	}
 	room := padded(s.Rows)
-	return headBlocks{whole: headPanels{
+	return headBlocks{half: o.half, scratch: scratch, whole: headPanels{
 		size: o.size, capacity: room,
 		keys:   grow(&scratch.keys, room*o.size),
 		values: grow(&scratch.values, room*padded(o.size)),
@@ -150,6 +157,10 @@ func (h *headBlocks) each(from, to int, f func(p headPanels, first, lo, hi int))
 
 // put writes n keys and values of tokens past, past+1, …
 func (h *headBlocks) put(past, n int, k, v []float32, stride int) {
+	if h.half {
+		h.putHalf(past, n, k, v, stride)
+		return
+	}
 	h.each(past, past+n, func(p headPanels, first, lo, hi int) {
 		skip := (first + lo - past) * stride
 		p.put(lo, hi-lo, k[skip:], v[skip:], stride)
@@ -159,6 +170,11 @@ func (h *headBlocks) put(past, n int, k, v []float32, stride int) {
 // score sets scores[n, tokens], of the given row length, to q·Kᵀ.
 func (h *headBlocks) score(s *kernels.Scratch, scores []float32, room int, q []float32, stride, n, tokens int) {
 	h.each(0, tokens, func(p headPanels, first, _, hi int) {
+		if p.halfKeys != nil && n == 1 {
+			kernels.RowTimesHalfPanels(scores[first:], q, p.halfKeys, p.size*kernels.PanelWidth(), hi, p.size, false)
+			return
+		}
+		p.widenKeys(hi, h.scratch)
 		kernels.GemmPanels(s, scores[first:], room, q, stride, 1,
 			p.keys, p.size*kernels.PanelWidth(), n, hi, p.size, false)
 	})
@@ -169,6 +185,11 @@ func (h *headBlocks) score(s *kernels.Scratch, scores []float32, room int, q []f
 // before has put it down, so blocks do not show in the result.
 func (h *headBlocks) weigh(s *kernels.Scratch, y []float32, stride int, scores []float32, room, n, tokens int) {
 	h.each(0, tokens, func(p headPanels, first, _, hi int) {
+		if p.halfValues != nil && n == 1 {
+			kernels.RowTimesHalfPanels(y, scores[first:], p.halfValues, p.capacity*kernels.PanelWidth(), p.size, hi, first > 0)
+			return
+		}
+		p.widenValues(hi, h.scratch)
 		kernels.GemmPanels(s, y, stride, scores[first:], room, 1,
 			p.values, p.capacity*kernels.PanelWidth(), n, p.size, hi, first > 0)
 	})

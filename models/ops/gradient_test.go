@@ -31,7 +31,7 @@ func opCases() []opCase {
 	attention := func(heads, size int) opCase {
 		return opCase{
 			fmt.Sprintf("attention/heads=%d,size=%d", heads, size), [][2]int{{76, 3 * heads * size}},
-			func(ws *Workspace, in []mat.Tensor) mat.Tensor { return Attention(ws, in[0], spans, heads, 0) },
+			func(ws *Workspace, in []mat.Tensor) mat.Tensor { return Attention(ws, in[0], spans, heads, 0, false) },
 			func(in []matrix) matrix { return refAttention(in[0], spans, heads) },
 		}
 	}

@@ -17,7 +17,8 @@ type Span struct {
 // KVShape is what keys and values look like in a model.
 type KVShape struct {
 	Layers, Heads int
-	Size          int // of a head
+	Size          int  // of a head
+	Half          bool // they are kept in 16 bits
 }
 
 // KVBlock is the memory of the keys and values of BlockTokens consecutive
@@ -30,34 +31,51 @@ type KVShape struct {
 //	keys    [BlockTokens/W][head size][W]: W keys side by side
 //	values  [head size/W][BlockTokens][W]: W components side by side
 //
-// Rows beyond what was written hold zeros or an earlier sequence; no result
-// depends on them.
+// or in 16 bits, where decoding reads half as much (see half.go). Rows beyond
+// what was written hold zeros or an earlier sequence; no result depends on them.
 type KVBlock struct {
-	shape KVShape
-	data  []float32 // [layer][head][keys, then values]
+	shape  KVShape
+	data   []float32 // [layer][head][keys, then values]
+	halves []uint16  // instead of data
 }
 
 // NewBlock makes room for BlockTokens tokens.
 func (s KVShape) NewBlock() *KVBlock {
-	return &KVBlock{shape: s, data: kernels.MakeHuge(s.Layers * s.Heads * s.headFloats())}
+	n := s.Layers * s.Heads * s.headValues()
+	if s.Half {
+		return &KVBlock{shape: s, halves: kernels.MakeHuge[uint16](n)}
+	}
+	return &KVBlock{shape: s, data: kernels.MakeHuge[float32](n)}
 }
 
 // BlockBytes is the memory of a block.
 func (s KVShape) BlockBytes() int64 {
-	return 4 * int64(s.Layers) * int64(s.Heads) * int64(s.headFloats())
+	each := int64(4)
+	if s.Half {
+		each = 2
+	}
+	return each * int64(s.Layers) * int64(s.Heads) * int64(s.headValues())
 }
 
-// headFloats is what one head of one layer takes in a block.
-func (s KVShape) headFloats() int { return BlockTokens * (s.Size + padded(s.Size)) }
+// headValues is what one head of one layer takes in a block.
+func (s KVShape) headValues() int { return BlockTokens * (s.Size + padded(s.Size)) }
 
 // Shape is the model's shape that the block was made for.
 func (b *KVBlock) Shape() KVShape { return b.shape }
 
 // head returns the panels of one head in one layer.
 func (b *KVBlock) head(layer, head int) headPanels {
-	n, keys := b.shape.headFloats(), BlockTokens*b.shape.Size
-	at := b.data[(layer*b.shape.Heads+head)*n:][:n]
-	return headPanels{size: b.shape.Size, capacity: BlockTokens, keys: at[:keys], values: at[keys:]}
+	n, keys := b.shape.headValues(), BlockTokens*b.shape.Size
+	from := (layer*b.shape.Heads + head) * n
+	p := headPanels{size: b.shape.Size, capacity: BlockTokens}
+	if b.shape.Half {
+		at := b.halves[from : from+n]
+		p.halfKeys, p.halfValues = at[:keys], at[keys:]
+	} else {
+		at := b.data[from : from+n]
+		p.keys, p.values = at[:keys], at[keys:]
+	}
+	return p
 }
 
 // CopyRows makes b hold the first n tokens of src, a block of the same shape.
@@ -73,6 +91,8 @@ func (b *KVBlock) CopyRows(src *KVBlock, n int) {
 type headPanels struct {
 	size, capacity int // capacity is a multiple of the panel width
 	keys, values   []float32
+
+	halfKeys, halfValues []uint16 // instead of those
 }
 
 // put writes n keys and values of tokens past, past+1, … Row i of the keys is
@@ -85,10 +105,18 @@ func (h headPanels) put(past, n int, k, v []float32, stride int) {
 // copyRows copies the first n tokens: their panels of keys whole, as a panel
 // mixes tokens, and of each panel of values the rows.
 func (h headPanels) copyRows(src headPanels, n int) {
-	copy(h.keys[:padded(n)*h.size], src.keys)
+	if h.halfKeys != nil {
+		copyRows(h.halfKeys, src.halfKeys, h.halfValues, src.halfValues, h, n)
+		return
+	}
+	copyRows(h.keys, src.keys, h.values, src.values, h, n)
+}
+
+func copyRows[T uint16 | float32](keys, fromKeys, values, fromValues []T, h headPanels, n int) {
+	copy(keys[:padded(n)*h.size], fromKeys)
 	w := kernels.PanelWidth()
-	for at := 0; at < len(h.values); at += h.capacity * w {
-		copy(h.values[at:at+n*w], src.values[at:])
+	for at := 0; at < len(values); at += h.capacity * w {
+		copy(values[at:at+n*w], fromValues[at:])
 	}
 }
 
@@ -110,7 +138,7 @@ func packColumns(panels, rows []float32, stride, past, n, size int) {
 // packRows writes rows [n, size] as rows past… of the panels
 // [size/W][capacity][W]: the matrix itself as the right-hand side of a product
 // over tokens.
-func packRows(panels, rows []float32, stride, past, n, size, capacity int) {
+func packRows[T uint16 | float32](panels, rows []T, stride, past, n, size, capacity int) {
 	w := kernels.PanelWidth()
 	for c := 0; c < size; c += w {
 		width := min(w, size-c)
