@@ -140,7 +140,7 @@ func TestEvalTable(t *testing.T) {
 
 const evalTable = `  dtype  weights    loss  perplexity  against f32  bits per byte N
     f32   0.2 MB  5.6065     272.201     +0.000 %         5.5733 N
-   bf16   0.1 MB  5.6066     272.208     +0.002 %         5.5733 N
-   int8   0.1 MB  5.6065     272.177     -0.009 %         5.5732 N
+   bf16   0.1 MB  5.6066     272.207     +0.002 %         5.5733 N
+   int8   0.1 MB  5.6065     272.202     +0.000 %         5.5734 N
 52 tokens of 2 dialogues
 `
