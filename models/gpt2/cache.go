@@ -44,6 +44,17 @@ func (c *Cache) Truncate(n int) {
 // Reset forgets everything and gives all memory back.
 func (c *Cache) Reset() { c.Truncate(0) }
 
+// grow notes that n more tokens are remembered, which went through an adapter.
+func (c *Cache) grow(n int, a *Adapter) {
+	for i := c.len / BlockTokens; i < blocksFor(c.len+n); i++ {
+		c.blocks[i].adapter = a
+	}
+	c.Advance(n)
+}
+
+// adapter is what the tokens remembered went through.
+func (c *Cache) adapter() *Adapter { return c.blocks[blocksFor(c.len)-1].adapter }
+
 // drop ends the use of block i.
 func (c *Cache) drop(i int) {
 	b := c.blocks[i]
@@ -108,6 +119,7 @@ func (c *Cache) own(i, row int) bool {
 	}
 	own.owner = c
 	own.kv.CopyRows(b.kv, row)
+	own.adapter = b.adapter
 	c.drop(i)
 	c.blocks[i], c.kv[i] = own, own.kv
 	return true

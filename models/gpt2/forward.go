@@ -15,24 +15,29 @@ func (m *Model) forward(ws *ops.Workspace, b *batch) mat.Tensor {
 func (m *Model) stack(ws *ops.Workspace, b *batch) mat.Tensor {
 	x := ops.Embed(ws, m.Tokens, m.Positions, b.ids, b.spans)
 	for layer, block := range m.Blocks {
-		x = block.forward(ws, x, b.spans, layer, m.Config, m.halfKV())
+		x = block.forward(ws, x, b, layer, m.Config, m.halfKV())
 	}
 	return x
 }
 
 // forward is x + attention(norm(x)), and of that y + feed-forward(norm(y)).
-func (b *Block) forward(ws *ops.Workspace, x mat.Tensor, spans []ops.Span, layer int, cfg Config, half bool) mat.Tensor {
-	qkv := b.QKV.forward(ws, b.AttentionNorm.forward(ws, x, cfg.Eps))
-	x = ops.Add(ws, x, b.AttentionOut.forward(ws, ops.Attention(ws, qkv, spans, cfg.Heads, layer, half)))
-	inner := ops.GELU(ws, b.FeedIn.forward(ws, b.FeedNorm.forward(ws, x, cfg.Eps)))
-	return ops.Add(ws, x, b.FeedOut.forward(ws, inner))
+func (b *Block) forward(ws *ops.Workspace, x mat.Tensor, in *batch, layer int, cfg Config, half bool) mat.Tensor {
+	first := layersPerBlock * layer // among Config.AdaptableLayers
+	qkv := b.QKV.forward(ws, b.AttentionNorm.forward(ws, x, cfg.Eps), in.groups(first))
+	attended := ops.Attention(ws, qkv, in.spans, cfg.Heads, layer, half)
+	x = ops.Add(ws, x, b.AttentionOut.forward(ws, attended, in.groups(first+1)))
+	inner := ops.GELU(ws, b.FeedIn.forward(ws, b.FeedNorm.forward(ws, x, cfg.Eps), in.groups(first+2)))
+	return ops.Add(ws, x, b.FeedOut.forward(ws, inner, in.groups(first+3)))
 }
 
 func (n *Norm) forward(ws *ops.Workspace, x mat.Tensor, eps float32) mat.Tensor {
 	return ops.LayerNorm(ws, x, n.Gamma, n.Beta, eps)
 }
 
-func (a *Affine) forward(ws *ops.Workspace, x mat.Tensor) mat.Tensor {
+func (a *Affine) forward(ws *ops.Workspace, x mat.Tensor, adapted []ops.Adapted) mat.Tensor {
+	if len(adapted) > 0 {
+		return ops.AdaptedLinear(ws, x, a.Weight, a.Bias, adapted)
+	}
 	return ops.Linear(ws, x, a.Weight, a.Bias)
 }
 

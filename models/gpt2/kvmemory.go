@@ -91,6 +91,8 @@ type KVBlock struct {
 	users int
 	rows  int    // that somebody besides the owner relies on
 	owner *Cache // may write behind rows; nil when nobody does
+
+	adapter *Adapter // that its tokens went through
 }
 
 // Retain makes the caller a user of the block that relies on its first rows.

@@ -106,8 +106,9 @@ func (r *Runner) RowLosses(segments []Segment, targets []int32, weights []float3
 }
 
 // LossAndGrad is Loss that also adds scale·∂Sum/∂θ to the Grad of every
-// parameter θ. The segments must be whole sequences (no cache), and the model
-// trainable. scale must not be 0.
+// parameter θ that has one, the model's or an adapter's. The segments must be
+// whole sequences (no cache), and the model or an adapter of theirs trainable.
+// scale must not be 0.
 func (r *Runner) LossAndGrad(segments []Segment, targets []int32, weights []float32, scale float32) (LossSum, error) {
 	defer r.ws.Reset()
 	for i, s := range segments {
@@ -115,12 +116,14 @@ func (r *Runner) LossAndGrad(segments []Segment, targets []int32, weights []floa
 			return LossSum{}, fmt.Errorf("gpt2: segment %d: a sequence with a cache cannot be trained on", i)
 		}
 	}
-	if r.model.frozen || r.model.params[0].Grad == nil {
-		return LossSum{}, fmt.Errorf("gpt2: the model has no gradients: call Trainable first")
+	if err := r.model.hasGradients(segments); err != nil {
+		return LossSum{}, err
 	}
 	if scale == 0 {
 		return LossSum{}, fmt.Errorf("gpt2: the scale of the gradient is 0")
 	}
+	r.batch.training = true
+	defer func() { r.batch.training = false }()
 	loss, err := r.loss(segments, targets, weights, scale)
 	if err != nil {
 		return LossSum{}, err

@@ -11,18 +11,25 @@ import (
 type Segment struct {
 	Tokens []int32
 	Cache  *Cache // nil: the sequence is whole; else Tokens follow what it holds and are appended
+
+	// Adapter changes what the model does with these tokens; nil: nothing. A
+	// cache goes on with the adapter that it was filled with.
+	Adapter *Adapter
 }
 
 // batch is checked segments laid out for the operators.
 type batch struct {
 	ids   []int32
 	spans []ops.Span
+
+	runs     []run // rows with adapters
+	training bool  // gradients are wanted: adapters drop out
 }
 
 // layout checks the segments and puts them one after the other. The operators
 // cannot report errors, so everything that could go wrong is found here.
 func (m *Model) layout(b *batch, segments []Segment) error {
-	b.ids, b.spans = b.ids[:0], b.spans[:0]
+	b.ids, b.spans, b.runs = b.ids[:0], b.spans[:0], b.runs[:0]
 	if len(segments) == 0 {
 		return fmt.Errorf("gpt2: no segments")
 	}
@@ -38,6 +45,7 @@ func (m *Model) layout(b *batch, segments []Segment) error {
 		}
 		span.First = len(b.ids)
 		b.spans = append(b.spans, span)
+		b.adapt(span.First, span.Rows, s.Adapter)
 		b.ids = append(b.ids, s.Tokens...)
 	}
 	return nil
@@ -50,6 +58,12 @@ func (m *Model) span(s Segment) (ops.Span, error) {
 		if s.Cache.from.shape != m.kvShape() || s.Cache.from.positions != m.Config.Positions {
 			return span, fmt.Errorf("its cache was made for a model of another shape")
 		}
+		if s.Cache.len > 0 && s.Cache.adapter() != s.Adapter {
+			return span, fmt.Errorf("its cache was filled through another adapter")
+		}
+	}
+	if s.Adapter != nil && !s.Adapter.fits(m.Config) {
+		return span, fmt.Errorf("its adapter was made for a model of another shape")
 	}
 	if span.Rows == 0 {
 		return span, fmt.Errorf("it holds no tokens")

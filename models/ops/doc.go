@@ -4,10 +4,11 @@
 // An operator here works on whole [rows, width] float32 matrices, one row a
 // token, and is fused: a linear layer adds its bias, attention does scores,
 // softmax and the weighted sum, the loss does the output projection, the
-// softmax and the cross-entropy. GPT-2 needs eight of them:
+// softmax and the cross-entropy. GPT-2 needs nine of them:
 //
 //	Embed      token + position embedding          ids       -> [rows, width]
 //	Linear     y = x·Wᵀ + b                        [rows, k] -> [rows, n]
+//	AdaptedLinear  the same with low-rank changes  [rows, k] -> [rows, n]
 //	LayerNorm  y = (x-mean)/std·gamma + beta       [rows, w] -> [rows, w]
 //	GELU       the tanh form GPT-2 uses            [rows, w] -> [rows, w]
 //	Add        the residual connection             [rows, w] -> [rows, w]

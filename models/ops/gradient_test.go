@@ -77,6 +77,7 @@ func opCases() []opCase {
 				return refAdd(x, refLinear(refLayerNorm(x, in[1], in[2], 1e-5), in[3], in[4]))
 			},
 		},
+		adaptedCase("adapted linear", 0), adaptedCase("adapted linear with dropout", 0.3),
 		attention(1, 4), attention(3, 8), attention(2, 32), attention(1, 40),
 	}
 }
