@@ -22,6 +22,9 @@ import (
 type LoadOptions struct {
 	Read   Options
 	Encode EncodeOptions
+	// Keep, if not nil, says which dialogues are taken. A file of which none
+	// is left is then no error as long as another one has some.
+	Keep func(Dialogue) bool
 }
 
 // Dataset is a set of encoded corpora in compact memory: five bytes a token.
@@ -91,7 +94,7 @@ func Load(ctx context.Context, t Tokenizer, tpl dialogue.Template, sources []Sou
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, src := range sources {
 		group.Go(func() (err error) {
-			l := loader{encoder: newEncoder(t, tpl, o.Encode), level: level, known: map[float32]uint8{0: 0, 1: 1}}
+			l := loader{keep: o.Keep, encoder: newEncoder(t, tpl, o.Encode), level: level, known: map[float32]uint8{0: 0, 1: 1}}
 			d.sources[i], err = l.load(ctx, src, o.Read)
 			return err
 		})
@@ -99,12 +102,17 @@ func Load(ctx context.Context, t Tokenizer, tpl dialogue.Template, sources []Sou
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	d.sources = slices.DeleteFunc(d.sources, func(s *source) bool { return s.info.Examples == 0 })
+	if len(d.sources) == 0 {
+		return nil, errors.New("corpus: no dialogue is left")
+	}
 	d.sum = sync.OnceValue(d.fingerprint)
 	return d, nil
 }
 
 // loader fills a source.
 type loader struct {
+	keep    func(Dialogue) bool // nil: all
 	encoder *encoder
 	level   func(float32) (uint8, error)
 	known   map[float32]uint8
@@ -125,6 +133,7 @@ func (l *loader) load(ctx context.Context, src Source, o Options) (_ *source, er
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	l.out = &source{info: SourceInfo{Path: src.Path, Weight: src.Weight}, starts: []int{0}}
+	taken := 0
 	for ctx.Err() == nil {
 		d, err := r.Next()
 		if err == io.EOF {
@@ -133,6 +142,10 @@ func (l *loader) load(ctx context.Context, src Source, o Options) (_ *source, er
 		if err != nil {
 			return nil, err
 		}
+		if l.keep != nil && !l.keep(d) {
+			continue
+		}
+		taken++
 		l.encoder.encode(d, l.add)
 		if l.err != nil {
 			return nil, fmt.Errorf("corpus %s: dialogue %s: %w", src.Path, d.ID, l.err)
@@ -142,11 +155,11 @@ func (l *loader) load(ctx context.Context, src Source, o Options) (_ *source, er
 		return nil, err
 	}
 	info := &l.out.info
-	info.Dialogues, info.Examples = r.Dialogues(), l.out.examples()
+	info.Dialogues, info.Examples = taken, l.out.examples()
 	info.Tokens = len(l.out.ids) - info.Examples
 	info.CutBytes = l.encoder.cutBytes
 	info.Skipped, info.Bad = r.Skipped(), r.Bad()
-	if info.Examples == 0 {
+	if info.Examples == 0 && (l.keep == nil || taken > 0) {
 		return nil, fmt.Errorf("corpus %s: nothing to learn in it (dialogues: %d, bad lines: %d)", src.Path, info.Dialogues, info.Skipped)
 	}
 	return l.out, nil

@@ -1,10 +1,13 @@
 package finetune
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
 	"causerie/models/gpt2"
 	"causerie/models/kernels"
+	"causerie/models/lora"
 )
 
 // BenchmarkStep measures whole training steps (loss, gradients, clipping,
@@ -29,12 +32,36 @@ func BenchmarkStep(b *testing.B) {
 			if bm.large && testing.Short() {
 				b.Skip("takes 2.5 GB")
 			}
-			benchmarkStep(b, bm.cfg, bm.sequences, bm.length)
+			benchmarkStep(b, bm.cfg, bm.sequences, bm.length, nil)
 		})
 	}
 }
 
-func benchmarkStep(b *testing.B, cfg gpt2.Config, sequences, length int) {
+// BenchmarkLoRAStep measures the same steps where only an adapter of PEFT's
+// default kind is trained, and the memory of the process:
+//
+//	go test -run '^$' -bench LoRAStep -benchtime 10x ./finetune
+func BenchmarkLoRAStep(b *testing.B) {
+	for _, bm := range []struct {
+		name              string
+		cfg               gpt2.Config
+		sequences, length int
+		large             bool
+	}{
+		{"124M/4x64", gpt2.Config{VocabSize: 50257, Positions: 1024, Width: 768, Heads: 12, Layers: 12}, 4, 64, true},
+		{"124M/2x256", gpt2.Config{VocabSize: 50257, Positions: 1024, Width: 768, Heads: 12, Layers: 12}, 2, 256, true},
+		{"7M/16x128", gpt2.Config{VocabSize: 10000, Positions: 512, Width: 256, Heads: 8, Layers: 6}, 16, 128, false},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			if bm.large && testing.Short() {
+				b.Skip("takes 1 GB")
+			}
+			benchmarkStep(b, bm.cfg, bm.sequences, bm.length, &lora.Config{})
+		})
+	}
+}
+
+func benchmarkStep(b *testing.B, cfg gpt2.Config, sequences, length int, adapter *lora.Config) {
 	pool := kernels.NewPool(0)
 	defer pool.Close()
 	m, err := gpt2.New(cfg)
@@ -42,12 +69,21 @@ func benchmarkStep(b *testing.B, cfg gpt2.Config, sequences, length int) {
 		b.Fatal(err)
 	}
 	m.Init(1)
-	if err := m.Trainable(); err != nil {
+	f := &folder{model: m}
+	if adapter != nil {
+		if f.adapter, err = lora.New(cfg, *adapter, 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := f.trainable(); err != nil {
 		b.Fatal(err)
 	}
 	o := Options{LR: 1e-4, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.1}
-	runner, optimizer, norms := gpt2.NewRunner(m, pool), newAdamW(pool, m.Params(), &o), newNorms(pool, m.Params())
+	runner, optimizer, norms := gpt2.NewRunner(m, pool), newAdamW(pool, f.trained(), &o), newNorms(pool, f.trained())
 	segments, targets, weights := madeUpBatch(cfg.VocabSize, sequences, length)
+	for i := range segments {
+		segments[i].Adapter = f.net()
+	}
 	number := 0
 	step := func() {
 		norms.clear()
@@ -66,9 +102,27 @@ func benchmarkStep(b *testing.B, cfg gpt2.Config, sequences, length int) {
 	b.ReportMetric(perSecond*float64(len(targets)), "tokens/s")
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(1e3/perSecond, "ms/step")
+	b.ReportMetric(residentMB(b), "MB-resident")
+	if adapter != nil {
+		return // its floating-point operations are fewer than stepFLOP counts
+	}
 	gflops := perSecond * stepFLOP(cfg, sequences, length) / 1e9
 	b.ReportMetric(gflops, "GFLOP/s")
 	b.ReportMetric(100*gflops/peak, "%peak")
+}
+
+// residentMB is the memory of the process now, where the system tells it.
+func residentMB(b *testing.B) float64 {
+	b.Helper()
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, resident float64
+	if _, err := fmt.Sscan(string(data), &size, &resident); err != nil {
+		b.Fatal(err)
+	}
+	return resident * float64(os.Getpagesize()) / 1e6
 }
 
 // stepFLOP counts the multiplications and additions of a step's matrix

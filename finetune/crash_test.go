@@ -61,7 +61,11 @@ func child(t *testing.T, o Options, env ...string) (*exec.Cmd, *bytes.Buffer) {
 // warning and wherever it is, and resumes it until it is done. The weights are
 // those of a run that nobody disturbed.
 func TestKilledAndResumed(t *testing.T) {
-	o := smallOptions(t)
+	t.Run("model", func(t *testing.T) { killAndResume(t, smallOptions(t), 20) })
+	t.Run("adapter", func(t *testing.T) { killAndResume(t, loraOptions(t, 3), 10) })
+}
+
+func killAndResume(t *testing.T, o Options, limit int) {
 	o.Last = true
 	if _, err := Train(t.Context(), o); err != nil {
 		t.Fatal(err)
@@ -71,9 +75,9 @@ func TestKilledAndResumed(t *testing.T) {
 	o.Out, o.Resume = filepath.Join(t.TempDir(), "run"), true
 	o.SaveEvery = Every{Steps: 1} // so that many kills hit a checkpoint being written
 	r := rand.New(rand.NewPCG(1, 2))
-	kills, limit := 0, 20
+	kills := 0
 	if os.Getenv("CAUSERIE_LONG") != "" {
-		limit = 200
+		limit *= 10
 	}
 	for kills < limit {
 		cmd, stderr := child(t, o)

@@ -11,10 +11,12 @@ import (
 	"causerie/models/dialogue"
 	"causerie/models/gpt2"
 	"causerie/models/hf"
+	"causerie/models/lora"
 	"causerie/models/tokenizer"
 )
 
-// folder is a model with everything that its Hugging Face folder holds.
+// folder is a model with everything that its Hugging Face folder holds, or an
+// adapter beside such a model.
 type folder struct {
 	model      *gpt2.Model
 	config     hf.Config
@@ -22,6 +24,9 @@ type folder struct {
 	tokenizer  tokenizer.Tokenizer
 	template   dialogue.Template
 	files      tokenizerFiles
+
+	adapter *lora.Adapter // what is trained instead of the model; or nil
+	base    string        // then, a short name for exactly the model's weights
 }
 
 // openFolder reads a model and its tokenizer.
@@ -60,9 +65,13 @@ func openFolderDir(dir string) (*folder, error) {
 	return openFolder(os.DirFS(dir), filepath.ToSlash(dir))
 }
 
-// openModel opens the bundled model by its name, or a folder.
+// openModel opens the bundled model by its name, or a folder. That of an
+// adapter stands for its base with the adapter merged in.
 func openModel(name string) (*folder, error) {
 	if name != models.Default {
+		if lora.IsAdapter(os.DirFS(name)) {
+			return openMerged(name)
+		}
 		return openFolderDir(name)
 	}
 	fsys, err := models.Bundled()
@@ -102,8 +111,16 @@ func (f *folder) create(cfg gpt2.Config, seed uint64) (err error) {
 	return nil
 }
 
-// save writes the folder; the weights are rounded to the dtype.
+// save writes the folder; the weights are rounded to the dtype. Of an adapter,
+// that is the adapter alone, in its own precision.
 func (f *folder) save(dir string, dtype DType) error {
+	if f.adapter != nil {
+		return f.adapter.Save(dir)
+	}
+	return f.saveModel(dir, dtype)
+}
+
+func (f *folder) saveModel(dir string, dtype DType) error {
 	if err := f.files.write(dir); err != nil {
 		return err
 	}
@@ -113,6 +130,9 @@ func (f *folder) save(dir string, dtype DType) error {
 // loadWeights replaces the model's weights by those of another folder of the
 // same shape.
 func (f *folder) loadWeights(dir string) (err error) {
+	if f.adapter != nil {
+		return f.loadAdapter(dir)
+	}
 	opened, err := hf.OpenDir(dir)
 	if err != nil {
 		return err

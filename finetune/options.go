@@ -10,6 +10,7 @@ import (
 
 	"causerie/corpora"
 	"causerie/models/gpt2"
+	"causerie/models/lora"
 )
 
 // Options says what to train, on what and how. Only Out and Data must be set;
@@ -56,6 +57,13 @@ type Options struct {
 	// over the data (3 by default) decide.
 	Steps  int
 	Epochs float64
+
+	// LoRA, if not nil, trains an adapter of this kind and leaves Model's
+	// weights as they are; the result is a PEFT folder. See package lora.
+	LoRA *lora.Config
+	// Merge also writes the model with the adapter merged in, to Out/merged.
+	Merge bool
+
 	// Rows is the budget of tokens of a micro-batch, which holds as many
 	// whole windows as fit: what is in memory at once. 2048 by default, and
 	// never less than Context.
@@ -63,13 +71,13 @@ type Options struct {
 	// Accumulate is how many micro-batches make a step; 1 by default.
 	Accumulate int
 
-	LR          float64 // the highest learning rate; 1e-3, or 1e-4 when going on from a model
+	LR          float64 // the highest learning rate; 1e-3, or 1e-4 when going on from a model without LoRA
 	MinLR       float64 // the last step's learning rate; LR/10 by default, negative for 0
 	Warmup      int     // steps until LR; at most 200 and a tenth of Steps by default, negative for none
 	Beta1       float64 // 0.9 by default
 	Beta2       float64 // 0.99 by default
 	Eps         float64 // 1e-8 by default
-	WeightDecay float64 // of matrices; 0.1 by default, negative for none
+	WeightDecay float64 // of matrices; 0.1 by default (with LoRA none), negative for none
 	Clip        float64 // longest allowed gradient; 1 by default, negative for no limit
 	Seed        uint64  // of a new model's weights and of the order of the data
 
@@ -95,6 +103,15 @@ type Options struct {
 	// DType is how the result's weights are stored: F32 (the default), F16 or
 	// BF16. Checkpoints are always F32.
 	DType DType
+	// EvalFirst measures the model before the first step, too. The result is
+	// then never worse on the validation data than what the run began with.
+	EvalFirst bool
+	// Patience ends the run after this many validations in a row without a
+	// new best; 0 means never.
+	Patience int
+	// HoldOut, when Valid is empty, is the part of the dialogues that is not
+	// learnt but measured on, chosen by their content; 0 means none.
+	HoldOut float64
 	// Last makes the last weights the result instead of the best ones.
 	Last bool
 }
@@ -111,6 +128,13 @@ func (o *Options) EnsureDefaults() {
 	}
 	orDefault(&o.Rows, max(2048, o.Context))
 	orDefault(&o.Accumulate, 1)
+	if o.LoRA != nil {
+		config := *o.LoRA
+		config.EnsureDefaults()
+		o.LoRA = &config
+		orDefault(&o.LR, 1e-3)
+		orDefault(&o.WeightDecay, -1)
+	}
 	if o.Model == "" {
 		orDefault(&o.Context, 512)
 		orDefault(&o.LR, 1e-3)
@@ -186,11 +210,19 @@ func (o *Options) Validate() error {
 	fail(o.Steps > 0 && o.Warmup > o.Steps, "a warm-up of %d steps is longer than the %d steps of the run", o.Warmup, o.Steps)
 	fail(o.ValidTokens < 0, "tokens to validate on must be positive, not %d", o.ValidTokens)
 	fail(o.Keep < 1, "at least one checkpoint must be kept, not %d", o.Keep)
+	fail(o.Patience < 0, "the patience must be a positive number of validations, not %d", o.Patience)
+	fail(!(o.HoldOut >= 0 && o.HoldOut < 1), "the part to hold out must be at least 0 and below 1, not %g", o.HoldOut)
+	fail(o.LoRA != nil && o.Model == "", "an adapter needs a model to adapt")
+	fail(o.Merge && o.LoRA == nil, "only an adapter can be merged: without LoRA the result is a whole model")
 	fail(o.MaxTime < 0, "the time limit must be positive, not %v", o.MaxTime)
 	fail(o.SaveEvery.Steps < 0 || o.SaveEvery.Time < 0, "the time between checkpoints must be positive")
 	_, err := ParseDType(string(o.DType))
 	_, lossErr := corpora.ParseLoss(string(o.Loss))
-	return errors.Join(append(errs, o.validateOptimizer(), err, lossErr)...)
+	var loraErr error
+	if o.LoRA != nil {
+		loraErr = o.LoRA.Validate()
+	}
+	return errors.Join(append(errs, o.validateOptimizer(), err, lossErr, loraErr)...)
 }
 
 func (o *Options) validateOptimizer() error {

@@ -73,6 +73,7 @@ type meter struct {
 	network  network
 	rows     int // of a batch
 	limit    int // of tokens, after which to stop; 0 for none
+	adapter  *gpt2.Adapter
 	segments []gpt2.Segment
 	nats     []float64
 }
@@ -85,7 +86,7 @@ func (m *meter) measure(ctx context.Context, h heldOut, progress func(tokens int
 		if err := ctx.Err(); err != nil {
 			return tally{}, err
 		}
-		m.segments = segmentsOf(m.segments, b)
+		m.segments = segmentsOf(m.segments, b, m.adapter)
 		m.nats = append(m.nats[:0], make([]float64, b.Rows())...)
 		loss, err := m.network.RowLosses(m.segments, b.Targets, b.Weights, m.nats)
 		if err != nil {

@@ -30,6 +30,7 @@ type state struct {
 	Valid     string `json:"valid,omitempty"`
 	Validated int    `json:"validated,omitempty"`
 	Best      *best  `json:"best,omitempty"`
+	Stale     int    `json:"stale,omitempty"` // validations since the best one
 }
 
 // best is the lowest validation loss so far.
@@ -49,6 +50,9 @@ type identity struct {
 	Width     int    `json:"width,omitempty"`
 	Heads     int    `json:"heads,omitempty"`
 	Context   int    `json:"context"`
+
+	LoRA string `json:"lora,omitempty"` // the adapter that is trained
+	Base string `json:"base,omitempty"` // the weights beside it
 
 	Data string       `json:"data"` // fingerprint of the encoded, weighted corpora
 	Loss corpora.Loss `json:"loss"`
@@ -77,6 +81,10 @@ func (o *Options) identity(data string) identity {
 		Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps,
 		WeightDecay: max(0, o.WeightDecay), Clip: max(0, o.Clip), Seed: o.Seed,
 	}
+	if c := o.LoRA; c != nil {
+		id.LoRA = fmt.Sprintf("rank %d, alpha %g, dropout %g, layers %s, scaling by the root of the rank %t, exceptions %v %v",
+			c.Rank, c.Alpha, c.Dropout, strings.Join(c.Targets, " "), c.RankStabilized, c.Ranks, c.Alphas)
+	}
 	if o.Model == "" {
 		id.Layers, id.Width, id.Heads = o.Layers, o.Width, o.Heads
 		if o.Tokenizer == "" {
@@ -97,8 +105,12 @@ func (id identity) differences(now identity) []string {
 			continue
 		}
 		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
-		if name == "data" {
+		switch name {
+		case "data":
 			list = append(list, "the training data or their weights have changed")
+			continue
+		case "base":
+			list = append(list, "the weights of the base model have changed")
 			continue
 		}
 		list = append(list, fmt.Sprintf("%s was %v, now it is %v", strings.ReplaceAll(name, "_", " "), shown(was), shown(is)))

@@ -18,10 +18,10 @@ type network interface {
 
 // segmentsOf gives the model a batch: each example is a sequence of its own,
 // so nothing attends across dialogues.
-func segmentsOf(dst []gpt2.Segment, b *corpora.Batch) []gpt2.Segment {
+func segmentsOf(dst []gpt2.Segment, b *corpora.Batch, a *gpt2.Adapter) []gpt2.Segment {
 	dst = dst[:0]
 	for i := range b.Examples {
-		dst = append(dst, gpt2.Segment{Tokens: b.Examples[i].Tokens})
+		dst = append(dst, gpt2.Segment{Tokens: b.Examples[i].Tokens, Adapter: a})
 	}
 	return dst
 }
@@ -42,7 +42,8 @@ func (t *trainer) step(ctx context.Context) (Step, error) {
 		if err := ctx.Err(); err != nil {
 			return Step{}, errors.Join(err, t.stream.Restore(position))
 		}
-		t.segments = segmentsOf(t.segments, b)
+		t.segments = segmentsOf(t.segments, b, t.folder.net())
+		t.folder.dropOut(t.o.Seed, number, i)
 		// The gradient of the mean over all targets of the step, however they
 		// are spread over micro-batches.
 		loss, err := t.network.LossAndGrad(t.segments, b.Targets, b.Weights, float32(1/weight))

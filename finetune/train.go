@@ -16,15 +16,16 @@ import (
 
 // Result is what a run that came to its end has to show for itself.
 type Result struct {
-	Out        string  `json:"out"`         // the folder with the trained model
-	Step       int     `json:"step"`        // the last step taken
-	Steps      int     `json:"steps"`       // how many there were to be
-	TimeUp     bool    `json:"time_up"`     // the time limit came first: the run can be resumed
-	ResultStep int     `json:"result_step"` // the step whose weights are in Out
-	BestLoss   float64 `json:"best_loss"`   // on the validation data, 0 without any
-	Checkpoint string  `json:"checkpoint"`  // the last one
-	Tokens     int64   `json:"tokens"`      // trained on
-	Seconds    float64 `json:"seconds"`     // spent, all sessions together
+	Out        string  `json:"out"`             // the folder with the trained model
+	Step       int     `json:"step"`            // the last step taken
+	Steps      int     `json:"steps"`           // how many there were to be
+	TimeUp     bool    `json:"time_up"`         // the time limit came first: the run can be resumed
+	Stale      bool    `json:"stale,omitempty"` // it ended early because the validation loss no longer fell
+	ResultStep int     `json:"result_step"`     // the step whose weights are in Out
+	BestLoss   float64 `json:"best_loss"`       // on the validation data, 0 without any
+	Checkpoint string  `json:"checkpoint"`      // the last one
+	Tokens     int64   `json:"tokens"`          // trained on
+	Seconds    float64 `json:"seconds"`         // spent, all sessions together
 }
 
 // Train trains a model and leaves it in Options.Out. The package comment tells
@@ -56,6 +57,7 @@ type setup struct {
 	resumed     *state // of the checkpoint to go on from; nil in a new run
 	folder      *folder
 	data        *corpora.Dataset
+	holdOut     corpora.HoldOut
 }
 
 func (s *setup) train(ctx context.Context) (Result, error) {
@@ -109,9 +111,8 @@ func (s *setup) findCheckpoint() error {
 	if err != nil {
 		return fmt.Errorf("looking for checkpoints: %w", err)
 	}
-	_, err = os.Stat(filepath.Join(s.o.Out, weightsFile))
 	switch {
-	case len(steps) == 0 && err == nil:
+	case len(steps) == 0 && holdsModel(s.o.Out):
 		return fmt.Errorf("%s holds a model, but no run to resume: choose another folder", s.o.Out)
 	case len(steps) > 0 && !s.o.Resume:
 		return fmt.Errorf("%s holds a run that has come to step %d: resume it, or choose another folder", s.o.Out, steps[0])
@@ -136,6 +137,14 @@ func (s *setup) findCheckpoint() error {
 // makes a new model.
 func (s *setup) openModel(ctx context.Context) (err error) {
 	switch {
+	case s.resumed != nil && (s.o.LoRA != nil) != (s.resumed.Identity.LoRA != ""):
+		was, now := s.resumed.Identity.LoRA, s.o.identity("").LoRA
+		return &MismatchError{
+			Checkpoint:  s.checkpoints.path(s.resumed.Step),
+			Differences: []string{fmt.Sprintf("lora was %v, now it is %v", shown(was), shown(now))},
+		}
+	case s.o.LoRA != nil:
+		err = s.openAdapter()
 	case s.resumed != nil:
 		s.folder, err = openFolderDir(s.checkpoints.path(s.resumed.Step))
 	case s.o.Model != "":
@@ -155,7 +164,23 @@ func (s *setup) openModel(ctx context.Context) (err error) {
 	if s.o.Context > positions {
 		return fmt.Errorf("a context of %d tokens is asked for, the model has %d", s.o.Context, positions)
 	}
-	return s.folder.model.Trainable()
+	return s.folder.trainable()
+}
+
+// openAdapter opens the base, and the adapter of the checkpoint to resume or a
+// new one.
+func (s *setup) openAdapter() (err error) {
+	if s.folder, err = openModel(s.o.Model); err != nil {
+		return err
+	}
+	config, checkpoint := *s.o.LoRA, ""
+	if config.Base, err = baseName(s.o.Model); err != nil {
+		return err
+	}
+	if s.resumed != nil {
+		checkpoint = s.checkpoints.path(s.resumed.Step)
+	}
+	return s.folder.adapt(config, s.o.Seed, checkpoint)
 }
 
 // newModel makes a model of the given shape, with its tokenizer.
@@ -190,7 +215,17 @@ func (s *setup) loadOptions() corpora.LoadOptions {
 }
 
 func (s *setup) loadData(ctx context.Context) (err error) {
-	s.data, err = corpora.Load(ctx, s.folder.tokenizer, s.folder.template, s.o.Data, s.loadOptions())
+	if s.o.HoldOut > 0 && len(s.o.Valid) == 0 {
+		s.holdOut, err = corpora.ChooseHoldOut(ctx, pathsOf(s.o.Data), s.o.readOptions(), s.o.HoldOut, s.o.Seed)
+		if err != nil {
+			return fmt.Errorf("training data: %w", err)
+		}
+	}
+	o := s.loadOptions()
+	if s.holdOut.Any() {
+		o.Keep = s.holdOut.Kept
+	}
+	s.data, err = corpora.Load(ctx, s.folder.tokenizer, s.folder.template, s.o.Data, o)
 	if err != nil {
 		return fmt.Errorf("training data: %w", err)
 	}
@@ -198,11 +233,35 @@ func (s *setup) loadData(ctx context.Context) (err error) {
 }
 
 func (s *setup) loadValid(ctx context.Context) ([]heldOut, error) {
-	valid, err := loadHeldOut(ctx, s.folder.tokenizer, s.folder.template, s.o.Valid, s.loadOptions())
+	if !s.holdOut.Any() {
+		valid, err := loadHeldOut(ctx, s.folder.tokenizer, s.folder.template, s.o.Valid, s.loadOptions())
+		if err != nil {
+			return nil, fmt.Errorf("validation data: %w", err)
+		}
+		return valid, nil
+	}
+	o := s.loadOptions()
+	o.Keep = s.holdOut.Held
+	data, err := corpora.Load(ctx, s.folder.tokenizer, s.folder.template, unweighted(s.o.Data), o)
 	if err != nil {
 		return nil, fmt.Errorf("validation data: %w", err)
 	}
-	return valid, nil
+	return []heldOut{{name: "held out", data: data}}, nil
+}
+
+func pathsOf(sources []corpora.Source) (paths []string) {
+	for _, s := range sources {
+		paths = append(paths, s.Path)
+	}
+	return paths
+}
+
+// unweighted are the same files, each counted once.
+func unweighted(sources []corpora.Source) (all []corpora.Source) {
+	for _, s := range sources {
+		all = append(all, corpora.Source{Path: s.Path})
+	}
+	return all
 }
 
 // settle fixes what could only be known with the data, and checks that a run
@@ -229,7 +288,7 @@ func (s *setup) checkResumed(data string) error {
 	if s.resumed == nil {
 		return nil
 	}
-	was, now := s.resumed.Identity, s.o.identity(data)
+	was, now := s.resumed.Identity, s.identity(data)
 	if data == "" {
 		now.Data = was.Data
 		if s.o.Steps == 0 {
@@ -240,6 +299,15 @@ func (s *setup) checkResumed(data string) error {
 		return &MismatchError{Checkpoint: s.checkpoints.path(s.resumed.Step), Differences: list}
 	}
 	return nil
+}
+
+// identity is that of the options and of what was opened.
+func (s *setup) identity(data string) identity {
+	id := s.o.identity(data)
+	if s.folder != nil {
+		id.Base = s.folder.base
+	}
+	return id
 }
 
 // stepsOf is the number of steps that make so many passes over the data. How
@@ -273,7 +341,7 @@ func (s *setup) assemble(valid []heldOut) (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	params := s.folder.model.Params()
+	params := s.folder.trained()
 	t := &trainer{
 		o: s.o, network: gpt2.NewRunner(s.folder.model, s.pool), folder: s.folder,
 		optimizer: newAdamW(s.pool, params, s.o), norms: newNorms(s.pool, params),
@@ -285,10 +353,10 @@ func (s *setup) assemble(valid []heldOut) (*trainer, error) {
 			return nil, err
 		}
 	}
-	t.state.Format, t.state.Identity = stateFormat, s.o.identity(s.data.Fingerprint())
+	t.state.Format, t.state.Identity = stateFormat, s.identity(s.data.Fingerprint())
 	if name := nameOf(valid, s.o.ValidTokens); t.state.Valid != name {
 		// Losses on other data say nothing about these.
-		t.state.Valid, t.state.Best, t.state.Validated = name, nil, 0
+		t.state.Valid, t.state.Best, t.state.Validated, t.state.Stale = name, nil, 0, 0
 	}
 	t.clock = newClock(time.Now, t.state.Seconds)
 	return t, nil
@@ -299,7 +367,7 @@ func (s *setup) start(t *trainer) Start {
 	total := s.data.Total()
 	return Start{
 		Out: s.o.Out, Resumed: s.resumed != nil, Step: t.state.Step, Steps: s.o.Steps, Validated: t.state.Validated,
-		Parameters: s.folder.model.ParamCount(), Vocab: s.folder.config.Model.VocabSize,
+		Parameters: countOf(s.folder.trained()), Vocab: s.folder.config.Model.VocabSize,
 		Dialogues: total.Dialogues, Examples: total.Examples, Tokens: total.Tokens,
 		SkippedBad: total.Skipped, Threads: s.pool.Threads(),
 	}

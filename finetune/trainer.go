@@ -57,7 +57,7 @@ func (t *trainer) run(ctx context.Context) (timeUp bool, err error) {
 		if err != nil && ctx.Err() == nil {
 			return false, err
 		}
-		done := t.state.Step >= t.o.Steps
+		done := t.state.Step >= t.o.Steps || t.stale()
 		timeUp = !done && t.o.MaxTime > 0 && t.clock.elapsed() >= t.o.MaxTime
 		stop := done || timeUp || ctx.Err() != nil
 		if t.saveDue(stop || improved) {
@@ -100,11 +100,20 @@ func (t *trainer) saveDue(asked bool) bool {
 // validationDue tells whether the model is to be measured at this step.
 func (t *trainer) validationDue() bool {
 	step := t.state.Step
-	if len(t.valid) == 0 || step == 0 || t.state.Validated >= step {
+	switch {
+	case len(t.valid) == 0:
+		return false
+	case step == 0:
+		return t.o.EvalFirst && t.state.Best == nil
+	case t.state.Validated >= step:
 		return false
 	}
 	return step >= t.o.Steps || t.o.EvalEvery > 0 && step%t.o.EvalEvery == 0
 }
+
+// stale tells whether the validation loss has not fallen for so long that the
+// run is to end.
+func (t *trainer) stale() bool { return t.o.Patience > 0 && t.state.Stale >= t.o.Patience }
 
 // validated tells whether nothing is left to measure.
 func (t *trainer) validated() bool { return !t.validationDue() }
@@ -117,7 +126,7 @@ func (t *trainer) validateIfDue(ctx context.Context) (improved bool, err error) 
 	}
 	defer t.clock.pause()
 	v := Validation{Step: t.state.Step}
-	m := meter{network: t.network, rows: t.o.Rows, limit: t.o.ValidTokens, segments: t.segments}
+	m := meter{network: t.network, rows: t.o.Rows, limit: t.o.ValidTokens, adapter: t.folder.net(), segments: t.segments}
 	var all tally
 	for _, h := range t.valid {
 		sum, err := m.measure(ctx, h, nil)
@@ -130,7 +139,9 @@ func (t *trainer) validateIfDue(ctx context.Context) (improved bool, err error) 
 	v.Score = all.score("")
 	v.Best = t.state.Best == nil || v.Loss < t.state.Best.Loss
 	t.state.Validated = t.state.Step
+	t.state.Stale++
 	if v.Best {
+		t.state.Stale = 0
 		t.state.Best = &best{Step: t.state.Step, Loss: v.Loss}
 	}
 	return v.Best, t.tell(func(h Hook) error { return h.OnValidation(v) })

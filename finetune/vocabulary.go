@@ -15,11 +15,7 @@ import (
 // tokens from the text of the training corpora, each read once whatever its
 // weight, and leaves its files in Out.
 func (f *folder) trainTokenizer(ctx context.Context, o *Options) error {
-	var paths []string
-	for _, source := range o.Data {
-		paths = append(paths, source.Path)
-	}
-	texts, readErr := corpora.Texts(ctx, paths, o.readOptions())
+	texts, readErr := corpora.Texts(ctx, pathsOf(o.Data), o.readOptions())
 	bpe, err := tokenizer.TrainBPE(texts, tokenizer.TrainOptions{
 		VocabSize: o.Vocab, Specials: dialogue.Specials(),
 		Progress: func(int, int) error { return ctx.Err() },

@@ -247,7 +247,7 @@ func TestPEFTReadsWhatWeWrite(t *testing.T) {
 		}
 		for n, p := range a.Params() {
 			for j := range p.Data {
-				p.Data[j] += float32(math.Sin(float64(n + 3*j))) / 4
+				p.Data[j] += float32(math.Sin(float64(n+3*j))) / 4
 			}
 		}
 		dir := filepath.Join(t.TempDir(), fmt.Sprint(i))
