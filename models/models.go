@@ -10,6 +10,7 @@
 //	ops        the network's operators, on spago's graph
 //	kernels    the operators' arithmetic
 //	hf         the folder format of all this on disk
+//	lora       adapters: small changes of a network, in folders of their own
 package models
 
 import (
@@ -27,6 +28,7 @@ import (
 	"causerie/models/gpt2"
 	"causerie/models/hf"
 	"causerie/models/kernels"
+	"causerie/models/lora"
 	"causerie/models/tokenizer"
 )
 
@@ -53,10 +55,25 @@ type Options struct {
 	// DType is what a frozen model's weights are kept in; nil means
 	// ServingDType. A model that can be trained is float32.
 	DType *kernels.DType
+	// Adapter is the folder of a LoRA adapter to put on the model: every
+	// sequence goes through it that does not name another.
+	Adapter string
 }
 
-// Open loads the bundled model ("default" or "") or the folder of that path.
+// Open loads the bundled model ("default" or "") or the folder of that path,
+// which may be an adapter's: then its base is loaded with the adapter on it.
 func Open(ctx context.Context, name string, o Options) (*Bundle, error) {
+	switch {
+	case o.Adapter != "":
+		return openAdapted(ctx, name, o)
+	case name != "" && name != Default && lora.IsAdapter(os.DirFS(name)):
+		base, err := baseOf(name)
+		if err != nil {
+			return nil, err
+		}
+		o.Adapter = name
+		return openAdapted(ctx, base, o)
+	}
 	fsys, name, err := find(name)
 	if err != nil {
 		return nil, err

@@ -3,12 +3,14 @@ package models
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"causerie/models/dialogue"
 	"causerie/models/gpt2"
 	"causerie/models/hf"
+	"causerie/models/lora"
 	"causerie/models/tokenizer"
 )
 
@@ -93,5 +95,59 @@ func TestBundledModel(t *testing.T) {
 				t.Errorf("%q became %q", text, got)
 			}
 		}
+	}
+}
+
+func TestOpenAdapter(t *testing.T) {
+	tok := trainTokenizer(t)
+	base := writeFolder(t, tok.VocabSize(), tok)
+	plain, err := Open(t.Context(), base, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := lora.New(plain.Net.Config, lora.Config{Base: base}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range a.Params() {
+		for i := range p.Data {
+			p.Data[i] = float32(i%5) - 2
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "adapter")
+	if err := a.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	logits := func(m *gpt2.Model, a *gpt2.Adapter) []float32 {
+		dst := make([]float32, m.Config.VocabSize)
+		if err := gpt2.NewRunner(m, nil).Logits([]gpt2.Segment{{Tokens: []int32{5, 6, 7}, Adapter: a}}, []int{2}, dst); err != nil {
+			t.Fatal(err)
+		}
+		return dst
+	}
+	want := logits(plain.Net, a.Net)
+	if slices.Equal(want, logits(plain.Net, nil)) {
+		t.Fatal("the adapter changes nothing")
+	}
+	for _, open := range []func() (*Bundle, error){
+		func() (*Bundle, error) { return Open(t.Context(), dir, Options{Frozen: true}) },
+		func() (*Bundle, error) { return Open(t.Context(), base, Options{Adapter: dir}) },
+	} {
+		b, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Name != filepath.ToSlash(dir) || b.Tokenizer == nil || !slices.Equal(logits(b.Net, nil), want) {
+			t.Errorf("bundle %q gives other logits", b.Name)
+		}
+	}
+	if _, err := Open(t.Context(), dir, Options{Adapter: dir}); err == nil || !strings.Contains(err.Error(), "merge that first") {
+		t.Errorf("an adapter on an adapter: %v", err)
+	}
+	if err := os.RemoveAll(base); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "name the base") {
+		t.Errorf("without its base: %v", err)
 	}
 }

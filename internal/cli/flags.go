@@ -6,12 +6,14 @@ import (
 	"strings"
 	"time"
 
+	"causerie/models"
 	"causerie/pipeline"
 )
 
 // modelFlags choose the model that a command talks with.
 type modelFlags struct {
 	Model   string `short:"m" default:"default" placeholder:"NAME|DIR" help:"A GPT-2 folder in Hugging Face's format, or \"default\", the bundled model."`
+	Adapter string `placeholder:"DIR" help:"Adapter to put on the model: a LoRA folder in PEFT's format. One that names its base can be given as --model instead."`
 	Threads int    `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
 	dtypeFlag
 }
@@ -22,7 +24,11 @@ func (f *modelFlags) open(ctx context.Context) (*pipeline.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pipeline.Open(ctx, f.Model, pipeline.EngineOptions{Threads: f.Threads, DType: dtype, MaxSequences: 1})
+	b, err := models.Open(ctx, f.Model, models.Options{Frozen: true, DType: dtype, Adapter: f.Adapter})
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.NewEngine(pipeline.FromBundle(b), pipeline.EngineOptions{Threads: f.Threads, DType: dtype, MaxSequences: 1})
 }
 
 // closeEngine ends an engine that has nothing left to do.

@@ -80,6 +80,26 @@ func (a *Adapter) trainable() bool {
 	return false
 }
 
+// through is the adapter that a segment goes through, or nil.
+func (m *Model) through(s Segment) *Adapter {
+	if s.Adapter != nil {
+		return s.Adapter
+	}
+	return m.Adapter
+}
+
+// checkAdapter finds adapters that do not fit the model or the cache.
+func (m *Model) checkAdapter(s Segment) error {
+	a := m.through(s)
+	if a != nil && !a.fits(m.Config) {
+		return fmt.Errorf("its adapter was made for a model of another shape")
+	}
+	if c := s.Cache; c != nil && c.len > 0 && c.adapter() != a {
+		return fmt.Errorf("its cache was filled through another adapter")
+	}
+	return nil
+}
+
 // hasGradients checks that there is something to train.
 func (m *Model) hasGradients(segments []Segment) error {
 	if m.frozen {
@@ -89,7 +109,7 @@ func (m *Model) hasGradients(segments []Segment) error {
 		return nil
 	}
 	for _, s := range segments {
-		if s.Adapter != nil && s.Adapter.trainable() {
+		if a := m.through(s); a != nil && a.trainable() {
 			return nil
 		}
 	}

@@ -25,6 +25,10 @@ type Model struct {
 	Final     *Norm
 	Head      *nn.Param // [vocab, width]; nil when it is Tokens
 
+	// Adapter is what segments go through that name none; nil: the weights
+	// alone.
+	Adapter *Adapter
+
 	params []Param
 	frozen bool
 }

@@ -12,8 +12,9 @@ type Segment struct {
 	Tokens []int32
 	Cache  *Cache // nil: the sequence is whole; else Tokens follow what it holds and are appended
 
-	// Adapter changes what the model does with these tokens; nil: nothing. A
-	// cache goes on with the adapter that it was filled with.
+	// Adapter changes what the model does with these tokens; nil: the model's
+	// own adapter, if it has one. A cache goes on with the adapter that it was
+	// filled with.
 	Adapter *Adapter
 }
 
@@ -45,7 +46,7 @@ func (m *Model) layout(b *batch, segments []Segment) error {
 		}
 		span.First = len(b.ids)
 		b.spans = append(b.spans, span)
-		b.adapt(span.First, span.Rows, s.Adapter)
+		b.adapt(span.First, span.Rows, m.through(s))
 		b.ids = append(b.ids, s.Tokens...)
 	}
 	return nil
@@ -58,12 +59,9 @@ func (m *Model) span(s Segment) (ops.Span, error) {
 		if s.Cache.from.shape != m.kvShape() || s.Cache.from.positions != m.Config.Positions {
 			return span, fmt.Errorf("its cache was made for a model of another shape")
 		}
-		if s.Cache.len > 0 && s.Cache.adapter() != s.Adapter {
-			return span, fmt.Errorf("its cache was filled through another adapter")
-		}
 	}
-	if s.Adapter != nil && !s.Adapter.fits(m.Config) {
-		return span, fmt.Errorf("its adapter was made for a model of another shape")
+	if err := m.checkAdapter(s); err != nil {
+		return span, err
 	}
 	if span.Rows == 0 {
 		return span, fmt.Errorf("it holds no tokens")

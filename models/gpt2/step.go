@@ -44,7 +44,7 @@ func (r *Runner) Step(segments []Segment, out Outputs) error {
 	}
 	for _, s := range segments {
 		if s.Cache != nil {
-			s.Cache.grow(len(s.Tokens), s.Adapter)
+			s.Cache.grow(len(s.Tokens), r.model.through(s))
 		}
 	}
 	return nil

@@ -117,7 +117,7 @@ func TestOneBaseServesAllAdapters(t *testing.T) {
 		pool := kernels.NewPool(threads + 1)
 		defer pool.Close()
 		if threads == 2 {
-			m.Freeze(pool)
+			m.Freeze(pool, kernels.Float32)
 		}
 		r := gpt2.NewRunner(m, pool)
 		if !slices.Equal(logits(t, r, segments...), want) {
@@ -159,7 +159,7 @@ func TestMerge(t *testing.T) {
 		if d := difference(logits(t, gpt2.NewRunner(m, nil), segments...), want); d > 1e-4 {
 			t.Errorf("%s: merged, the logits differ by %.2g", name, d)
 		}
-		m.Freeze(nil)
+		m.Freeze(nil, kernels.Float32)
 		if err := a.Merge(nil, m); err == nil {
 			t.Error("merged into a model that serves")
 		}

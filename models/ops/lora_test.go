@@ -67,7 +67,7 @@ func TestAdaptedRowsAreBitEqualToThoseAlone(t *testing.T) {
 	shapes := [][2]int{{90, 70}, {200, 70}, {200, 1}, {8, 70}, {8, 200}, {4, 70}, {4, 200}}
 	params, _ := inputs(shapes, 3)
 	frozen := NewParam(slices.Clone(params[1].data), 200, 70)
-	frozen.Freeze(pool)
+	frozen.Freeze(pool, kernels.Float32)
 	one := &LowRank{A: params[3], B: params[4], Scale: 2}
 	two := &LowRank{A: params[5], B: params[6], Scale: 0.5}
 	ws := NewWorkspace(pool)
