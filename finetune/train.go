@@ -41,7 +41,7 @@ func Train(ctx context.Context, o Options, hooks ...Hook) (Result, error) {
 	}
 	pool := kernels.NewPool(o.Threads)
 	defer pool.Close()
-	curve := newCurve(filepath.Join(o.Out, "metrics.jsonl"))
+	curve := newCurve(filepath.Join(o.Out, curveFile))
 	s := &setup{o: &o, pool: pool, hooks: append([]Hook{curve}, hooks...)}
 	result, err := s.train(ctx)
 	return result, errors.Join(err, curve.close())
