@@ -15,25 +15,54 @@ import (
 	"causerie/models/ops"
 )
 
-// openMerged opens the base of an adapter's folder and merges the adapter in.
-func openMerged(dir string) (*folder, error) {
+// openMerged opens the base of an adapter's folder, or the one that is named,
+// and merges the adapter in. It returns the name of the base, too.
+func openMerged(base, dir string) (*folder, string, error) {
 	c, err := lora.ReadConfig(os.DirFS(dir), filepath.ToSlash(dir))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	base, err := c.FindBase(dir)
-	if err != nil {
-		return nil, err
+	if base == "" {
+		if base, err = c.FindBase(dir); err != nil {
+			return nil, "", err
+		}
+	}
+	if lora.IsAdapter(os.DirFS(base)) {
+		return nil, "", errAdapterBase(base)
 	}
 	f, err := openModel(base)
 	if err != nil {
-		return nil, fmt.Errorf("the base of adapter %s: %w", dir, err)
+		return nil, "", fmt.Errorf("the base of adapter %s: %w", dir, err)
 	}
 	a, err := lora.OpenDir(dir, f.config.Model)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return f, a.Merge(nil, f.model)
+	return f, base, a.Merge(nil, f.model)
+}
+
+// errAdapterBase says that an adapter belongs to a model, not to an adapter.
+func errAdapterBase(base string) error {
+	return fmt.Errorf("the base %s is an adapter itself: make a model of it first, with causerie merge", base)
+}
+
+// Merge writes the model that an adapter and its base are together to a new
+// folder, with the base's tokenizer. Without a base, it is the one that the
+// adapter names. It returns the base's name.
+func Merge(base, adapter, out string, dtype DType) (string, error) {
+	if _, err := os.Stat(out); err == nil {
+		return "", fmt.Errorf("%s is there already: choose another folder", out)
+	}
+	f, base, err := openMerged(base, adapter)
+	if err != nil {
+		return "", err
+	}
+	out = filepath.Clean(out)
+	err = createFolder(filepath.Dir(out), filepath.Base(out), func(dir string) error { return f.saveModel(dir, dtype) })
+	if err != nil {
+		return "", fmt.Errorf("writing the merged model: %w", err)
+	}
+	return base, nil
 }
 
 // adapt puts a new adapter, or that of a checkpoint, beside the model.

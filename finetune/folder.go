@@ -70,7 +70,8 @@ func openFolderDir(dir string) (*folder, error) {
 func openModel(name string) (*folder, error) {
 	if name != models.Default {
 		if lora.IsAdapter(os.DirFS(name)) {
-			return openMerged(name)
+			f, _, err := openMerged("", name)
+			return f, err
 		}
 		return openFolderDir(name)
 	}

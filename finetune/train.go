@@ -12,6 +12,7 @@ import (
 	"causerie/corpora"
 	"causerie/models/gpt2"
 	"causerie/models/kernels"
+	"causerie/models/lora"
 )
 
 // Result is what a run that came to its end has to show for itself.
@@ -170,6 +171,9 @@ func (s *setup) openModel(ctx context.Context) (err error) {
 // openAdapter opens the base, and the adapter of the checkpoint to resume or a
 // new one.
 func (s *setup) openAdapter() (err error) {
+	if lora.IsAdapter(os.DirFS(s.o.Model)) {
+		return errAdapterBase(s.o.Model)
+	}
 	if s.folder, err = openModel(s.o.Model); err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ type commands struct {
 	Generate GenerateCmd `cmd:"" help:"Continue a text, or a row of token ids."`
 	Serve    ServeCmd    `cmd:"" help:"Answer OpenAI's chat API over HTTP."`
 	Train    TrainCmd    `cmd:"" help:"Train a model on dialogues, from scratch or from a model."`
+	Finetune FinetuneCmd `cmd:"" help:"Teach a model your dialogues: checked, measured, with a LoRA adapter or all weights."`
+	Merge    MergeCmd    `cmd:"" help:"Merge a LoRA adapter into its base model."`
 	Eval     EvalCmd     `cmd:"" help:"Measure loss, perplexity and bits per byte of a model."`
 	Quantize QuantizeCmd `cmd:"" help:"Store a model's weights in int8 or bfloat16."`
 	Corpora  CorporaCmd  `cmd:"" help:"Look into dialogue corpora."`

@@ -90,6 +90,11 @@ func (c *TrainCmd) Run(ctx context.Context, std *IO) error {
 	endWatch := announceStop(ctx, std)
 	result, err := finetune.Train(ctx, o, hook)
 	endWatch()
+	return endOfTraining(std, result, err)
+}
+
+// endOfTraining says how a training that did not come to its end can go on.
+func endOfTraining(std *IO, result finetune.Result, err error) error {
 	var stopped *finetune.Interrupted
 	switch {
 	case errors.As(err, &stopped):
