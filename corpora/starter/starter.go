@@ -9,11 +9,16 @@
 //	{"id": "starter-en-0001", "lang": "en", "turns": ["user", "assistant", …]}
 //
 // Package corpora opens the files by the paths that corpora.StarterPaths lists.
+//
+// The folder examples is no part of that corpus: teahouse.jsonl, also written
+// for this project, is what somebody might teach the bundled model. In it Mei,
+// who knows all about a small tea house, answers its guests, in the form of
+// OpenAI's fine-tuning files. It is opened as "starter:examples/teahouse.jsonl".
 package starter
 
 import "embed"
 
-// Files holds en.jsonl and zh.jsonl.
+// Files holds en.jsonl, zh.jsonl and the examples.
 //
-//go:embed *.jsonl
+//go:embed *.jsonl examples/*.jsonl
 var Files embed.FS

@@ -30,7 +30,7 @@ type FinetuneCmd struct {
 	Merge       bool     `help:"Write the model with the adapter merged in as well, to OUT/merged."`
 
 	Loss       string   `default:"replies" enum:"all,replies" help:"What is learnt: only the assistant's turns (replies), those of weight 0 left out, or every turn (all)."`
-	Epochs     float64  `placeholder:"N" help:"Most passes over the data; --patience may end the training before (default: 10, with --lora 20)."`
+	Epochs     float64  `placeholder:"N" help:"Most passes over the data; --patience may end the training before (default: 10, with --lora 15)."`
 	Steps      int      `placeholder:"N" help:"Optimizer steps to take, instead of --epochs."`
 	Patience   int      `default:"4" help:"Validations without a new best after which to stop; 0 for never."`
 	EvalEvery  int      `placeholder:"STEPS" help:"Steps between validations (default: a twentieth of all)."`
@@ -120,7 +120,7 @@ func (c *FinetuneCmd) options() (finetune.Options, error) {
 	if o.Epochs == 0 {
 		o.Epochs = 10
 		if o.LoRA != nil {
-			o.Epochs = 20
+			o.Epochs = 15
 		}
 	}
 	check := o
