@@ -30,8 +30,8 @@ func (p *progress) OnStart(s Start) error {
 	if s.Resumed {
 		what = fmt.Sprintf("going on after step %d with", s.Step)
 	}
-	if _, err := fmt.Fprintf(p.w, "%s %.1f M parameters on %d dialogues (%.1f M tokens), %d threads, into %s\n",
-		what, float64(s.Parameters)/1e6, s.Dialogues, float64(s.Tokens)/1e6, s.Threads, s.Out); err != nil {
+	if _, err := fmt.Fprintf(p.w, "%s %s parameters on %d dialogues (%s tokens), %d threads, into %s\n",
+		what, amount(s.Parameters), s.Dialogues, amount(s.Tokens), s.Threads, s.Out); err != nil {
 		return err
 	}
 	if s.SkippedBad > 0 {
@@ -66,6 +66,14 @@ func (p *progress) describe(s Step) string {
 	}
 	p.loss += mix * (s.Loss - p.loss)
 	return fmt.Sprintf(" loss %.3f  lr %.2e  %s tok/s  %s left", p.loss, s.LR, thousands(s.TokensPerSecond), s.TimeLeft())
+}
+
+// amount writes a large number shortly.
+func amount(n int) string {
+	if n < 100_000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%.1f M", float64(n)/1e6)
 }
 
 // thousands writes a speed with three digits.

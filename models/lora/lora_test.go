@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
 	"causerie/models/gpt2"
 	"causerie/models/kernels"
+	"causerie/models/ops"
 )
 
 // TestAgainstPEFT holds logits, loss and gradients against those of Python's
@@ -278,5 +280,47 @@ func TestPEFTReadsWhatWeWrite(t *testing.T) {
 	t.Logf("\n%s", out)
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSteadyStateAllocatesNothingOfSize: after the first steps, an adapter's
+// training step and a decoding step through one live on the memory of the
+// steps before.
+func TestSteadyStateAllocatesNothingOfSize(t *testing.T) {
+	m := openBase(t)
+	a, g := openGolden(t, "all", m.Config)
+	a.Trainable()
+	a.Net.Dropout = ops.Dropout{P: 0.1, Key: 1}
+	r := gpt2.NewRunner(m, nil)
+	segments, targets, weights, _ := g.batch(a.Net)
+	train := func() {
+		if _, err := r.LossAndGrad(segments, targets, weights, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cache, row := m.NewCache(), make([]float32, m.Config.VocabSize)
+	decode := func() {
+		cache.Truncate(3)
+		if err := r.Logits([]gpt2.Segment{{Tokens: []int32{1}, Cache: cache, Adapter: a.Net}}, []int{0}, row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		step func()
+		max  uint64
+	}{{"training", train, 64 << 10}, {"decoding", decode, 32 << 10}} {
+		c.step()
+		c.step()
+		var before, after runtime.MemStats
+		const steps = 10
+		runtime.ReadMemStats(&before)
+		for range steps {
+			c.step()
+		}
+		runtime.ReadMemStats(&after)
+		if got := (after.TotalAlloc - before.TotalAlloc) / steps; got > c.max {
+			t.Errorf("a %s step allocates %d bytes, at most %d expected", c.name, got, c.max)
+		}
 	}
 }
