@@ -202,7 +202,7 @@ func (r *reporter) checked(found corpora.Findings, estimate finetune.Estimate) e
 	if err := found.WriteText(r.std.Err); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(r.std.Err, "at most %d steps, about %v, %.1f GB of memory\n",
+	_, err := fmt.Fprintf(r.std.Err, "about %d steps, %v and %.1f GB of memory\n",
 		estimate.Steps, estimate.Duration(), float64(estimate.Bytes)/1e9)
 	return err
 }
