@@ -30,8 +30,8 @@ func loraOptions(t testing.TB, steps int) Options {
 }
 
 func TestLoRALearns(t *testing.T) {
-	o := loraOptions(t, 150)
-	o.Steps, o.EvalEvery, o.EvalFirst, o.LR = 60, 20, true, 3e-2
+	o := loraOptions(t, 100)
+	o.Steps, o.EvalEvery, o.EvalFirst, o.LR = 45, 15, true, 3e-2
 	before := readAll(t, o.Model)
 	var rec recorder
 	result, err := Train(t.Context(), o, &rec)
