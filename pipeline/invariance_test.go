@@ -18,6 +18,7 @@ import (
 	"causerie/models/dialogue"
 	"causerie/models/gpt2"
 	"causerie/models/kernels"
+	"causerie/models/lora"
 	"causerie/pipeline/sampling"
 )
 
@@ -123,6 +124,9 @@ func randomTask(r *rand.Rand) task {
 		MaxTokens: 1 + r.IntN([]int{30, 60, 200}[r.IntN(3)]), MinTokens: r.IntN(4), Seed: seed(r.Uint64()), Stream: uint64(r.IntN(3)),
 		LogProbs: r.IntN(2) == 0, TopLogProbs: r.IntN(6), IgnoreEnd: r.IntN(3) == 0, Raw: r.IntN(2) == 0,
 	}
+	if r.IntN(2) == 0 {
+		o.Adapter = adapters()[r.IntN(2)]
+	}
 	if r.IntN(6) == 0 {
 		o.Stop = []string{string(rune('a' + r.IntN(26)))}
 	}
@@ -138,6 +142,24 @@ func randomTask(r *rand.Rand) task {
 	k.chat.Messages = append(k.chat.Messages, dialogue.User(randomText(r, 1+r.IntN(12))))
 	return k
 }
+
+// adapters are two for models like randomModel's.
+var adapters = sync.OnceValue(func() (list []*gpt2.Adapter) {
+	for seed := range uint64(2) {
+		a, err := lora.New(gpt2.Config{VocabSize: 1, Positions: 1, Width: 32, Heads: 4, Layers: 2}, lora.Config{Rank: 3, Targets: []string{lora.AllLinear}}, seed)
+		if err != nil {
+			panic(err)
+		}
+		r := rand.New(rand.NewPCG(seed, 5))
+		for _, p := range a.Params() {
+			for i := range p.Data {
+				p.Data[i] += float32(r.NormFloat64()) / 4
+			}
+		}
+		list = append(list, a.Net)
+	}
+	return list
+})
 
 // systems are what prompts start with: longer than a block, and shorter.
 var systems = []string{

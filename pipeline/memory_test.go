@@ -166,12 +166,12 @@ func TestSecondTurnComputesWhatIsNew(t *testing.T) {
 func fill(t *testing.T, m *gpt2.KVMemory, p *prefixes, tokens []int32) *gpt2.Cache {
 	t.Helper()
 	c := m.NewCache()
-	p.find(tokens, c)
+	p.find(tokens, nil, c)
 	if err := c.Reserve(len(tokens) - c.Len()); err != nil {
 		t.Fatal(err)
 	}
 	c.Advance(len(tokens) - c.Len())
-	p.insert(tokens, c)
+	p.insert(tokens, nil, c)
 	return c
 }
 
@@ -188,7 +188,7 @@ func TestPrefixTree(t *testing.T) {
 	find := func(tokens []int32) int {
 		c := memory.NewCache()
 		defer c.Reset()
-		p.find(tokens, c)
+		p.find(tokens, nil, c)
 		return c.Len()
 	}
 	const more = gpt2.BlockTokens - 64 // so that two blocks are needed

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"causerie/models/gpt2"
 	"causerie/models/hf"
 	"causerie/pipeline/sampling"
 )
@@ -46,6 +47,10 @@ type Options struct {
 	// unless that is all there is. The pieces of a stream are then sentences:
 	// what might have to be dropped is not shown.
 	WholeSentences bool
+	// Adapter is what the prompt and the reply go through besides the model
+	// (see lora.Set); nil: the model's own adapter, if it has one. Requests with
+	// different adapters share the engine, and its batches.
+	Adapter *gpt2.Adapter
 	// LogProbs asks for the log-probability of every token of the reply.
 	LogProbs bool
 	// TopLogProbs is how many of the most likely tokens are given beside each,

@@ -26,6 +26,9 @@ func (e *Engine) run(ctx context.Context, o order, emit func(Piece) error) ([]Re
 	if o.n < 1 || o.n > maxReplies {
 		return nil, &OptionError{Field: "n", Problem: fmt.Sprintf("must lie between 1 and %d, not %d", maxReplies, o.n)}
 	}
+	if a := o.options.Adapter; a != nil && !a.Fits(e.model.Net.Config) {
+		return nil, &OptionError{Field: "adapter", Problem: "was made for a model of another shape"}
+	}
 	r := newRequest(o.n, len(o.prompt), emit == nil)
 	inner, leave, err := e.enter(ctx)
 	if err != nil {
@@ -51,8 +54,8 @@ func (e *Engine) sequence(r *request, index int, o order, seed uint64) *sequence
 	s := &sequence{
 		request: r, index: index,
 		tokens: append(make([]int32, 0, len(o.prompt)+longest), o.prompt...),
-		prompt: len(o.prompt),
-		max:    longest, min: o.options.MinTokens,
+		prompt: len(o.prompt), adapter: o.options.Adapter,
+		max: longest, min: o.options.MinTokens,
 		ends:        o.ends,
 		sampler:     sampling.New(o.options.Options, o.prompt, seed, o.options.Stream+uint64(index)),
 		writer:      newWriter(e.model.Tokenizer, o.text),

@@ -17,17 +17,19 @@ type prefixes struct {
 // prefixNode is one block and the tokens it holds.
 type prefixNode struct {
 	tokens   []int32
+	adapter  *gpt2.Adapter // that the tokens went through
 	block    *gpt2.KVBlock
 	parent   *prefixNode
 	children []*prefixNode
 	used     uint64 // when a sequence last used it
 }
 
-// find appends the blocks of the longest known prefix of tokens to an empty cache.
-func (p *prefixes) find(tokens []int32, cache *gpt2.Cache) {
+// find appends the blocks of the longest known prefix of tokens that went
+// through the adapter to an empty cache.
+func (p *prefixes) find(tokens []int32, adapter *gpt2.Adapter, cache *gpt2.Cache) {
 	p.clock++
 	for at := &p.root; ; {
-		child, n := at.closest(tokens)
+		child, n := at.closest(tokens, adapter)
 		if n == 0 {
 			return
 		}
@@ -40,25 +42,27 @@ func (p *prefixes) find(tokens []int32, cache *gpt2.Cache) {
 	}
 }
 
-// closest is the child that shares most tokens, and how many.
-func (n *prefixNode) closest(tokens []int32) (child *prefixNode, shared int) {
+// closest is the child that shares most tokens, and how many. Other adapters'
+// children share none.
+func (n *prefixNode) closest(tokens []int32, adapter *gpt2.Adapter) (child *prefixNode, shared int) {
 	for _, c := range n.children {
-		if m := commonPrefix(c.tokens, tokens); m > shared {
+		if m := commonPrefix(c.tokens, tokens); m > shared && c.adapter == adapter {
 			child, shared = c, m
 		}
 	}
 	return child, shared
 }
 
-// insert remembers what a cache holds; tokens are those it was computed from.
+// insert remembers what a cache holds; tokens are those it was computed from,
+// through the adapter.
 // Where the tree has a block with the same tokens already, the cache goes over
 // to that one.
-func (p *prefixes) insert(tokens []int32, cache *gpt2.Cache) {
+func (p *prefixes) insert(tokens []int32, adapter *gpt2.Adapter, cache *gpt2.Cache) {
 	p.clock++
 	at := &p.root
 	for i := 0; len(tokens) > 0; i++ {
 		n := min(len(tokens), gpt2.BlockTokens)
-		child, shared := at.closest(tokens[:n])
+		child, shared := at.closest(tokens[:n], adapter)
 		switch {
 		case child != nil && shared == n && n == gpt2.BlockTokens:
 			cache.Replace(i, child.block)
@@ -66,7 +70,7 @@ func (p *prefixes) insert(tokens []int32, cache *gpt2.Cache) {
 		case child != nil && shared == len(child.tokens) && len(child.children) == 0:
 			p.replace(child, tokens[:n], cache.Block(i))
 		default:
-			child = p.add(at, tokens[:n], cache.Block(i))
+			child = p.add(at, tokens[:n], adapter, cache.Block(i))
 		}
 		child.used = p.clock
 		at, tokens = child, tokens[n:]
@@ -74,9 +78,9 @@ func (p *prefixes) insert(tokens []int32, cache *gpt2.Cache) {
 }
 
 // add makes a new leaf.
-func (p *prefixes) add(parent *prefixNode, tokens []int32, block *gpt2.KVBlock) *prefixNode {
+func (p *prefixes) add(parent *prefixNode, tokens []int32, adapter *gpt2.Adapter, block *gpt2.KVBlock) *prefixNode {
 	block.Retain(len(tokens))
-	n := &prefixNode{parent: parent, block: block, tokens: append([]int32(nil), tokens...)}
+	n := &prefixNode{parent: parent, adapter: adapter, block: block, tokens: append([]int32(nil), tokens...)}
 	parent.children = append(parent.children, n)
 	p.nodes++
 	return n

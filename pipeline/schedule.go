@@ -134,7 +134,7 @@ const scoredRows = 64
 
 func (l *loop) add(p part, tokens []int32) {
 	p.row = len(l.plan.out.LogitRows)
-	l.plan.segments = append(l.plan.segments, gpt2.Segment{Tokens: tokens, Cache: p.sequence.cache})
+	l.plan.segments = append(l.plan.segments, gpt2.Segment{Tokens: tokens, Cache: p.sequence.cache, Adapter: p.sequence.adapter})
 	for i := len(tokens) - p.wanted; i < len(tokens); i++ {
 		l.plan.out.LogitRows = append(l.plan.out.LogitRows, l.plan.rows+i)
 	}
@@ -197,11 +197,11 @@ func (l *loop) begin(s *sequence) bool {
 		known = known[:s.scored]
 	}
 	if !l.options.NoPrefixCache {
-		l.prefixes.find(known, s.cache)
+		l.prefixes.find(known, s.adapter, s.cache)
 	}
 	have := s.cache.Len()
 	for _, other := range l.running {
-		if other.pending() > 1 && !l.options.NoPrefixCache && !s.scoresPrompt() &&
+		if other.pending() > 1 && other.adapter == s.adapter && !l.options.NoPrefixCache && !s.scoresPrompt() &&
 			commonPrefix(other.tokens, known) >= have+worthWaiting {
 			s.cache.Reset()
 			return false
@@ -260,7 +260,7 @@ func (l *loop) preempt(s *sequence) {
 // remember lets later sequences use what a sequence has computed.
 func (l *loop) remember(s *sequence) {
 	if n := s.cache.Len(); n > s.known && !l.options.NoPrefixCache {
-		l.prefixes.insert(s.tokens[:n], s.cache)
+		l.prefixes.insert(s.tokens[:n], s.adapter, s.cache)
 		s.known = n
 	}
 }

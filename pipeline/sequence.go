@@ -17,6 +17,9 @@ type sequence struct {
 	tokens []int32 // prompt and reply, and behind them room for guesses
 	prompt int     // how many of them are the prompt
 	cache  *gpt2.Cache
+
+	adapter *gpt2.Adapter // of the request; nil: the model's own, if any
+
 	known  int // how many of them the prefix tree has seen
 	begun  bool
 	score  *scorer // nil: no log-probabilities

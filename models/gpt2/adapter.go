@@ -91,7 +91,7 @@ func (m *Model) through(s Segment) *Adapter {
 // checkAdapter finds adapters that do not fit the model or the cache.
 func (m *Model) checkAdapter(s Segment) error {
 	a := m.through(s)
-	if a != nil && !a.fits(m.Config) {
+	if a != nil && !a.Fits(m.Config) {
 		return fmt.Errorf("its adapter was made for a model of another shape")
 	}
 	if c := s.Cache; c != nil && c.len > 0 && c.adapter() != a {
@@ -116,8 +116,8 @@ func (m *Model) hasGradients(segments []Segment) error {
 	return fmt.Errorf("gpt2: the model has no gradients: call Trainable first")
 }
 
-// fits reports whether the adapter was made for a model of this shape.
-func (a *Adapter) fits(cfg Config) bool {
+// Fits reports whether the adapter was made for a model of this shape.
+func (a *Adapter) Fits(cfg Config) bool {
 	return a.shape == adapterShape{cfg.Layers, cfg.Width, cfg.Inner}
 }
 
