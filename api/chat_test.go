@@ -15,7 +15,7 @@ import (
 
 func TestChatCompletion(t *testing.T) {
 	f := withEngine(t)
-	status, header, data := f.post(t, `{"model":"tiny","messages":[{"role":"user","content":"hello"}],"seed":1,"max_tokens":12,"flavour":"mint"}`)
+	status, header, data := f.post(t, `{"model":"tiny","messages":[{"role":"user","content":"hello"}],"seed":1,"max_tokens":12,"user":"me"}`)
 	if status != http.StatusOK || header.Get("Content-Type") != "application/json" {
 		t.Fatalf("status %d, type %q: %s", status, header.Get("Content-Type"), data)
 	}

@@ -3,8 +3,6 @@ package api
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
-	"fmt"
 	"math"
 	"net/http"
 
@@ -16,36 +14,32 @@ import (
 const maxInputs = 2048
 
 // embeddings answers POST /v1/embeddings.
-func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) {
+func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	body, err := s.readRequest(w, r)
 	if err != nil {
-		fail(w, r, err)
-		return
+		return err
 	}
 	request, err := parseEmbeddings(body)
 	if err != nil {
-		fail(w, r, err)
-		return
+		return err
 	}
 	model, err := s.named(request.model)
 	if err != nil {
-		fail(w, r, err)
-		return
+		return err
 	}
 	note(r, func(n *requestNote) { n.model = model.ID })
 	if model.Embedder == nil {
-		fail(w, r, invalid("model", "the model %q does not embed", model.ID))
-		return
+		return invalid("model", "the model %q does not embed", model.ID)
 	}
 	made, err := model.Embedder.Embed(r.Context(), pipeline.EmbedRequest{
 		Inputs: request.inputs, Pooling: model.Pooling, Dimensions: request.dimensions,
 	})
 	if err != nil {
-		fail(w, r, err)
-		return
+		return err
 	}
 	note(r, func(n *requestNote) { n.prompt = made.Tokens })
 	writeJSON(w, http.StatusOK, embeddingList(model.ID, made, request.base64))
+	return nil
 }
 
 // embeddingsRequest is the body of POST /v1/embeddings, checked for form.
@@ -56,7 +50,15 @@ type embeddingsRequest struct {
 	base64     bool
 }
 
+var embeddingsFields = fields{
+	served: []string{"model", "input", "dimensions", "encoding_format"},
+	idle:   []string{"user"},
+}
+
 func parseEmbeddings(o object) (*embeddingsRequest, error) {
+	if err := embeddingsFields.check(o); err != nil {
+		return nil, err
+	}
 	r := &embeddingsRequest{}
 	if err := o.read("model", "model", &r.model); err != nil {
 		return nil, err
@@ -64,9 +66,12 @@ func parseEmbeddings(o object) (*embeddingsRequest, error) {
 	if !o.has("input") {
 		return nil, invalid("input", "input is missing")
 	}
-	var err error
-	if r.inputs, err = parseInputs(o["input"]); err != nil {
+	texts, err := parseTexts("input", o["input"], maxInputs)
+	if err != nil {
 		return nil, err
+	}
+	for _, t := range texts {
+		r.inputs = append(r.inputs, pipeline.EmbedInput{Text: t.text, IDs: t.ids})
 	}
 	if o.has("dimensions") {
 		if err := o.read("dimensions", "dimensions", &r.dimensions); err != nil {
@@ -85,58 +90,6 @@ func parseEmbeddings(o object) (*embeddingsRequest, error) {
 	}
 	r.base64 = format == "base64"
 	return r, nil
-}
-
-// parseInputs reads a text, token ids, or an array of either.
-func parseInputs(value json.RawMessage) ([]pipeline.EmbedInput, error) {
-	var text string
-	if json.Unmarshal(value, &text) == nil {
-		return []pipeline.EmbedInput{{Text: text}}, nil
-	}
-	var items []json.RawMessage
-	if json.Unmarshal(value, &items) != nil {
-		return nil, invalid("input", "input must be a string or an array, not %s", kind(value))
-	}
-	switch {
-	case len(items) == 0:
-		return nil, invalid("input", "input is empty; it needs at least one text")
-	case isNumber(items[0]):
-		ids, err := parseIDs("input", items)
-		return []pipeline.EmbedInput{{IDs: ids}}, err
-	case len(items) > maxInputs:
-		return nil, invalid("input", "input has %d texts; at most %d are allowed", len(items), maxInputs)
-	}
-	inputs := make([]pipeline.EmbedInput, len(items))
-	for i, item := range items {
-		path := fmt.Sprintf("input[%d]", i)
-		if json.Unmarshal(item, &inputs[i].Text) == nil && string(item) != "null" {
-			continue
-		}
-		var ids []json.RawMessage
-		if json.Unmarshal(item, &ids) != nil || string(item) == "null" {
-			return nil, invalid("input", "%s must be a string or an array of token ids, not %s", path, kind(item))
-		}
-		var err error
-		if inputs[i].IDs, err = parseIDs(path, ids); err != nil {
-			return nil, err
-		}
-	}
-	return inputs, nil
-}
-
-func isNumber(v json.RawMessage) bool {
-	return json.Unmarshal(v, new(json.Number)) == nil && v[0] != '"' && string(v) != "null"
-}
-
-// parseIDs reads token ids. Whether the vocabulary has them, the model says.
-func parseIDs(path string, items []json.RawMessage) ([]int32, error) {
-	ids := make([]int32, len(items))
-	for i, item := range items {
-		if string(item) == "null" || json.Unmarshal(item, &ids[i]) != nil {
-			return nil, invalid("input", "%s[%d] must be a token id, not %s", path, i, kind(item))
-		}
-	}
-	return ids, nil
 }
 
 // embedding is one vector in OpenAI's form.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"causerie/api/store"
 	"causerie/pipeline"
 )
 
@@ -60,6 +61,27 @@ func invalid(param, format string, args ...any) *Error {
 	}
 }
 
+// missing says what is not there when err is that it is not; other errors stay.
+func missing(err error, what, id string) error {
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return &Error{
+		Status: http.StatusNotFound, Type: "invalid_request_error", Code: "not_found",
+		Message: fmt.Sprintf("there is no %s %q", what, id), cause: err,
+	}
+}
+
+// asParam says which field a model's complaint about its prompt belongs to.
+func asParam(err error, param string) error {
+	e := *toError(err)
+	if e.Status != http.StatusBadRequest || (e.Param != "" && e.Param != "messages") {
+		return err
+	}
+	e.Param = param
+	return &e
+}
+
 // statusClientGone is what the log says when nobody waits for the answer any
 // more; it is never sent.
 const statusClientGone = 499
@@ -70,6 +92,7 @@ func toError(err error) *Error {
 	var tooLong *pipeline.PromptTooLongError
 	var option *pipeline.OptionError
 	var input *pipeline.InputError
+	var token *pipeline.TokenError
 	switch {
 	case errors.As(err, &own):
 		return own
@@ -91,8 +114,21 @@ func toError(err error) *Error {
 			Status: http.StatusBadRequest, Type: "invalid_request_error",
 			Param: option.Field, Message: option.Error(), cause: err,
 		}
+	case errors.As(err, &token):
+		return invalid("", "%v", token)
 	case errors.Is(err, pipeline.ErrNoMessages):
 		return invalid("messages", "%v", err)
+	case errors.Is(err, pipeline.ErrNoPrompt):
+		return invalid("prompt", "%v", err)
+	case errors.Is(err, store.ErrAfter):
+		return invalid("after", "after names nothing in this list")
+	case errors.Is(err, store.ErrTooMany):
+		return invalid("items", "a conversation can hold %d items", store.MaxItems)
+	case errors.Is(err, store.ErrFull):
+		return &Error{
+			Status: http.StatusInsufficientStorage, Type: "server_error", Code: "storage_full",
+			Message: "the space for stored data is used up; delete something first", cause: err,
+		}
 	case errors.Is(err, pipeline.ErrBusy):
 		return &Error{
 			Status: http.StatusTooManyRequests, Type: "rate_limit_error", Code: "busy",
@@ -119,6 +155,15 @@ func toError(err error) *Error {
 var retryAfter = map[int]string{
 	http.StatusTooManyRequests:    "1",
 	http.StatusServiceUnavailable: "2",
+}
+
+// handle makes a handler of one that leaves errors to fail.
+func handle(f func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := f(w, r); err != nil {
+			fail(w, r, err)
+		}
+	}
 }
 
 // fail answers with an error, unless an answer has begun.

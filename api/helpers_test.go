@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"causerie/api/store"
 	"causerie/models/dialogue"
 	"causerie/models/gpt2"
 	"causerie/models/tokenizer"
@@ -62,15 +63,23 @@ type fixture struct {
 func newFixture(t *testing.T, chatter Chatter) *fixture {
 	t.Helper()
 	f := &fixture{log: &syncBuffer{}}
-	var err error
-	if f.Server, err = New(Options{Log: zerolog.New(f.log)}); err != nil {
+	memory, err := store.Open(t.Context(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Server, err = New(Options{Log: zerolog.New(f.log), Store: memory}); err != nil {
 		t.Fatal(err)
 	}
 	if chatter != nil {
 		f.SetModel(Model{ID: "tiny", Created: time.Unix(1700000000, 0), Chatter: chatter, Defaults: pipeline.ChatDefaults()})
 	}
 	f.http = httptest.NewServer(f.Handler())
-	t.Cleanup(f.http.Close)
+	t.Cleanup(func() {
+		f.http.Close()
+		if err := memory.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return f
 }
 
@@ -80,7 +89,9 @@ func withEngine(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newFixture(t, engine)
+	f := newFixture(t, nil)
+	f.SetModel(ModelOf("tiny", time.Unix(1700000000, 0), engine))
+	return f
 }
 
 // post sends a body to the chat endpoint and returns status and answer.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
+
+	"causerie/api/store"
 )
 
 // Options of a Server. The zero value is usable.
@@ -22,6 +24,9 @@ type Options struct {
 	// Drain is how long running replies may take after the server was asked
 	// to stop; 0 means 20 seconds.
 	Drain time.Duration
+	// Store keeps stored completions and conversations; nil refuses them. Its
+	// owner closes it after the server has stopped.
+	Store *store.Store
 }
 
 // EnsureDefaults fills the fields that may be left zero.
@@ -46,6 +51,7 @@ type Server struct {
 	options  Options
 	model    atomic.Pointer[Model]
 	stopping atomic.Bool
+	talks    talks
 }
 
 // New returns a server without a model.
@@ -79,13 +85,38 @@ func (s *Server) Handler() http.Handler {
 	})
 	r.Get("/healthz", s.healthz)
 	r.Get("/readyz", s.readyz)
-	r.Route("/v1", func(r chi.Router) {
-		r.Get("/models", s.listModels)
-		r.Get("/models/{model}", s.getModel)
-		r.Post("/chat/completions", s.chatCompletions)
-		r.Post("/embeddings", s.embeddings)
-	})
+	r.Route("/v1", s.routes)
 	return r
+}
+
+// routes are the endpoints with errors in OpenAI's form.
+func (s *Server) routes(r chi.Router) {
+	r.Get("/models", handle(s.listModels))
+	r.Get("/models/{model}", handle(s.getModel))
+	r.Delete("/models/{model}", handle(s.deleteModel))
+
+	r.Post("/chat/completions", handle(s.chatCompletions))
+	r.Get("/chat/completions", handle(s.listCompletions))
+	r.Get("/chat/completions/{completion_id}", handle(s.getCompletion))
+	r.Post("/chat/completions/{completion_id}", handle(s.updateCompletion))
+	r.Delete("/chat/completions/{completion_id}", handle(s.deleteCompletion))
+	r.Get("/chat/completions/{completion_id}/messages", handle(s.listMessages))
+	r.Post("/completions", handle(s.completions))
+	r.Post("/embeddings", handle(s.embeddings))
+	r.Post("/moderations", handle(s.moderations))
+
+	r.Post("/conversations", handle(s.createConversation))
+	r.Get("/conversations/{conversation_id}", handle(s.getConversation))
+	r.Post("/conversations/{conversation_id}", handle(s.updateConversation))
+	r.Delete("/conversations/{conversation_id}", handle(s.deleteConversation))
+	r.Get("/conversations/{conversation_id}/items", handle(s.listItems))
+	r.Post("/conversations/{conversation_id}/items", handle(s.addItems))
+	r.Get("/conversations/{conversation_id}/items/{item_id}", handle(s.getItem))
+	r.Delete("/conversations/{conversation_id}/items/{item_id}", handle(s.deleteItem))
+
+	r.Post("/tokenize", handle(s.tokenize))
+	r.Post("/detokenize", handle(s.detokenize))
+	r.Post("/count_tokens", handle(s.countTokens))
 }
 
 // Serve answers connections until ctx ends. Then it takes no new work, lets

@@ -57,7 +57,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 	}{
 		{http.MethodGet, "/", http.StatusNotFound},
 		{http.MethodPost, "/v1/audio/speech", http.StatusNotFound},
-		{http.MethodGet, "/v1/chat/completions", http.StatusMethodNotAllowed},
+		{http.MethodPut, "/v1/chat/completions", http.StatusMethodNotAllowed},
 		{http.MethodDelete, "/v1/models", http.StatusMethodNotAllowed},
 	} {
 		status, _, data := f.do(t, c.method, c.path, "")

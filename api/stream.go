@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -39,4 +40,41 @@ func (s *eventStream) raw(data []byte) error {
 		return fmt.Errorf("writing an event: %w", err)
 	}
 	return s.control.Flush()
+}
+
+// lateStream opens its event stream with the first event, so that a request
+// that fails before it still gets a status code of its own.
+type lateStream struct {
+	w      http.ResponseWriter
+	events *eventStream
+}
+
+func (s *lateStream) send(body any) error {
+	if s.events == nil {
+		s.events = newEventStream(s.w)
+	}
+	return s.events.send(body)
+}
+
+// end ends the stream with [DONE], or with what went wrong, once that is all
+// that can be done: without [DONE] clients know that the reply is not whole.
+func (s *lateStream) end(r *http.Request, err error) error {
+	if s.events == nil {
+		return err
+	}
+	if err == nil {
+		err = s.events.done()
+	}
+	if err == nil {
+		return nil
+	}
+	e := toError(err)
+	if r.Context().Err() != nil {
+		e = toError(context.Canceled)
+	}
+	note(r, func(n *requestNote) { n.err, n.status = err, e.Status })
+	if e.Status != statusClientGone {
+		_ = s.events.send(e) // a client that cannot be told is not told
+	}
+	return nil
 }

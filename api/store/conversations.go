@@ -15,6 +15,10 @@ type Conversation struct {
 	Metadata map[string]string
 }
 
+// MaxItems is how many items a conversation can hold: more than any model here
+// reads, and few enough to read them all at once.
+const MaxItems = 4096
+
 // Item is a message of a conversation.
 type Item struct {
 	ID    string
@@ -98,6 +102,14 @@ func (s *Store) AddItems(ctx context.Context, owner, conversation string, items 
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := findConversation(ctx, tx, owner, conversation); err != nil {
 			return err
+		}
+		var there int
+		row := tx.QueryRowContext(ctx, `SELECT count(*) FROM items WHERE conversation = ?`, conversation)
+		if err := row.Scan(&there); err != nil {
+			return err
+		}
+		if there+len(items) > MaxItems {
+			return ErrTooMany
 		}
 		return insertItems(ctx, tx, conversation, items)
 	})

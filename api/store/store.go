@@ -22,6 +22,8 @@ var (
 	ErrNotFound = errors.New("store: there is no such thing")
 	// ErrFull refuses to keep more than Options.MaxBytes.
 	ErrFull = errors.New("store: the space for stored data is used up")
+	// ErrTooMany refuses an item beyond MaxItems.
+	ErrTooMany = fmt.Errorf("store: a conversation can hold %d items", MaxItems)
 )
 
 // FileName is the database's name in the data folder.
@@ -175,7 +177,7 @@ func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 // failed turns SQLite's words into this package's.
 func failed(err error) error {
 	switch {
-	case err == nil, errors.Is(err, ErrNotFound):
+	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrTooMany):
 		return err
 	case errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound

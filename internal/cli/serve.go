@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"causerie/api"
+	"causerie/api/store"
 	"causerie/pipeline"
 )
 
@@ -26,15 +27,21 @@ type ServeCmd struct {
 	Queue   int           `default:"64" help:"Requests that may wait besides; more get a 429."`
 	Drain   time.Duration `default:"20s" help:"How long replies under way may take after SIGTERM."`
 	engineFlags
-	LogText bool `help:"Write prompts and replies into the log."`
-	LogJSON bool `name:"log-json" help:"Log JSON lines even to a terminal."`
+	LogText bool   `help:"Write prompts and replies into the log."`
+	Data    string `placeholder:"DIR" help:"Folder for stored completions and conversations (default: in memory, gone with the server)."`
+	LogJSON bool   `name:"log-json" help:"Log JSON lines even to a terminal."`
 }
 
 // Run listens at once, loads the model behind the open door and serves until
 // ctx ends.
-func (c *ServeCmd) Run(ctx context.Context, std *IO) error {
+func (c *ServeCmd) Run(ctx context.Context, std *IO) (err error) {
 	log := c.logger(std)
-	server, err := api.New(api.Options{Log: log, LogText: c.LogText, Drain: c.Drain})
+	memory, err := store.Open(ctx, store.Options{Folder: c.Data})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, memory.Close()) }()
+	server, err := api.New(api.Options{Log: log, LogText: c.LogText, Drain: c.Drain, Store: memory})
 	if err != nil {
 		return err
 	}
@@ -82,10 +89,9 @@ func (c *ServeCmd) load(ctx context.Context, server *api.Server, log zerolog.Log
 		return nil, errors.Join(fmt.Errorf("%s: %w", engine.Name(), pipeline.ErrNoTokenizer), closeEngine(engine))
 	}
 	id := path.Base(engine.Name())
-	server.SetModel(api.Model{
-		ID: id, Created: start, Chatter: engine, Defaults: engine.ChatDefaults(),
-		Embedder: engine, Pooling: pipeline.Pooling(c.Pooling),
-	})
+	model := api.ModelOf(id, start, engine)
+	model.Pooling = pipeline.Pooling(c.Pooling)
+	server.SetModel(model)
 	net := engine.Model().Net
 	log.Info().Str("model", id).Int("parameters", net.ParamCount()).Stringer("dtype", net.DType()).
 		Float64("weights_mb", megabytes(net.WeightBytes())).Dur("load_ms", time.Since(start)).Msg("ready")
