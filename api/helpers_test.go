@@ -73,7 +73,7 @@ func newFixture(t *testing.T, chatter Chatter) *fixture {
 	if chatter != nil {
 		f.SetModel(Model{ID: "tiny", Created: time.Unix(1700000000, 0), Chatter: chatter, Defaults: pipeline.ChatDefaults()})
 	}
-	f.http = httptest.NewServer(f.Handler())
+	f.http = httptest.NewServer(checked(t, f.Handler()))
 	t.Cleanup(func() {
 		f.http.Close()
 		if err := memory.Close(); err != nil {

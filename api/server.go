@@ -85,6 +85,8 @@ func (s *Server) Handler() http.Handler {
 	})
 	r.Get("/healthz", s.healthz)
 	r.Get("/readyz", s.readyz)
+	r.Get("/openapi.json", handle(s.openapi))
+	r.Get("/docs", handle(s.docs))
 	r.Route("/v1", s.routes)
 	return r
 }
