@@ -1,0 +1,165 @@
+// OpenAI's client for JavaScript against a real server with the bundled model.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import OpenAI from "openai";
+import { start } from "./server.mjs";
+
+let server, client, model;
+
+before(async () => {
+  server = await start("--slots", "2");
+  model = server.model;
+  client = new OpenAI({ baseURL: server.url, apiKey: "none", maxRetries: 0 });
+});
+
+after(async () => {
+  assert.equal(await server.stop(), 0, "the server must end in order");
+});
+
+const hello = [{ role: "user", content: "hello" }];
+
+// refused checks what the client makes of an error.
+async function refused(promise, type, status, code, param) {
+  await assert.rejects(promise, (e) => {
+    assert.ok(e instanceof type, `${e.constructor.name}: ${e.message}`);
+    assert.deepEqual([e.status, e.code, e.param], [status, code, param], e.message);
+    assert.match(e.requestID, /^req_/);
+    return true;
+  });
+}
+
+test("chat", async () => {
+  const reply = await client.chat.completions.create({ model, messages: hello, seed: 1 });
+  assert.equal(reply.object, "chat.completion");
+  assert.equal(reply.choices[0].message.role, "assistant");
+  assert.ok(reply.choices[0].message.content.length > 0);
+  assert.equal(reply.usage.total_tokens, reply.usage.prompt_tokens + reply.usage.completion_tokens);
+  assert.match(reply._request_id, /^req_/);
+  const again = await client.chat.completions.create({ model, messages: [...hello, reply.choices[0].message, { role: "user", content: [{ type: "text", text: "你好" }] }] });
+  assert.ok(again.choices[0].message.content.length > 0);
+});
+
+test("streamed chat is the whole one", async () => {
+  const params = { model, messages: hello, seed: 2, n: 2, max_completion_tokens: 20 };
+  const whole = await client.chat.completions.create(params);
+  const texts = ["", ""], reasons = [];
+  const roles = [0, 0], ids = new Set();
+  let usage;
+  for await (const chunk of await client.chat.completions.create({ ...params, stream: true, stream_options: { include_usage: true } })) {
+    ids.add(chunk.id);
+    for (const c of chunk.choices) {
+      texts[c.index] += c.delta.content ?? "";
+      if (c.delta.role) roles[c.index]++;
+      if (c.finish_reason) reasons[c.index] = c.finish_reason;
+    }
+    usage = chunk.usage ?? usage;
+  }
+  assert.deepEqual(texts, whole.choices.map((c) => c.message.content));
+  assert.deepEqual(reasons, whole.choices.map((c) => c.finish_reason));
+  assert.deepEqual(roles, [1, 1]);
+  assert.equal(ids.size, 1);
+  assert.deepEqual(usage, whole.usage);
+});
+
+test("the client's own collector of a stream", async () => {
+  const runner = client.chat.completions.stream({ model, messages: hello, seed: 3 });
+  let text = "";
+  runner.on("content", (piece) => { text += piece; });
+  const final = await runner.finalChatCompletion();
+  assert.equal(final.choices[0].message.content, text);
+  assert.ok(text.length > 0);
+});
+
+test("an aborted stream frees its place", async () => {
+  for (let i = 0; i < 5; i++) { // more than there are places
+    const stream = await client.chat.completions.create({ model, messages: hello, stream: true, ignore_eos: true, max_tokens: 200 });
+    for await (const _ of stream) break; // leaving the loop aborts
+  }
+  const start = Date.now();
+  await client.chat.completions.create({ model, messages: hello, max_tokens: 1 });
+  assert.ok(Date.now() - start < 5000, "a short reply had to wait for aborted ones");
+  for (let i = 0; i < 50 && server.log.filter((l) => l.status === 499).length === 0; i++) await sleep(20);
+  assert.ok(server.log.some((l) => l.status === 499), "the log does not say that a client went");
+});
+
+test("completions", async () => {
+  const params = { model, prompt: ["hello", "good morning"], max_tokens: 5, seed: 1, echo: true };
+  const whole = await client.completions.create(params);
+  assert.equal(whole.choices.length, 2);
+  assert.ok(whole.choices[1].text.startsWith("good morning"));
+  const texts = ["", ""];
+  for await (const chunk of await client.completions.create({ ...params, stream: true })) {
+    for (const c of chunk.choices) texts[c.index] += c.text;
+  }
+  assert.deepEqual(texts, whole.choices.map((c) => c.text));
+});
+
+test("embeddings, for which the client asks in base64", async () => {
+  const input = ["good morning", "早上好"];
+  const byDefault = await client.embeddings.create({ model, input });
+  const floats = await client.embeddings.create({ model, input, encoding_format: "float" });
+  for (const i of [0, 1]) {
+    assert.deepEqual([...byDefault.data[i].embedding], floats.data[i].embedding.map(Math.fround));
+    assert.ok(Math.abs(floats.data[i].embedding.reduce((s, x) => s + x * x, 0) - 1) < 1e-5);
+  }
+  const short = await client.embeddings.create({ model, input: "hi", dimensions: 16 });
+  assert.equal(short.data[0].embedding.length, 16);
+});
+
+test("models", async () => {
+  const ids = [];
+  for await (const m of client.models.list()) ids.push(m.id);
+  assert.deepEqual(ids, [model]);
+  assert.equal((await client.models.retrieve(model)).owned_by, "causerie");
+  await refused(client.models.delete(model), OpenAI.PermissionDeniedError, 403, "model_not_deletable", "model");
+  await refused(client.models.retrieve("gpt-5"), OpenAI.NotFoundError, 404, "model_not_found", "model");
+});
+
+test("moderations", async () => {
+  const { results } = await client.moderations.create({ model: "omni-moderation-latest", input: ["good morning", "I will kill you"] });
+  assert.deepEqual(results.map((r) => r.flagged), [false, true]);
+  assert.equal(results[1].categories["harassment/threatening"], true);
+});
+
+test("stored completions", async () => {
+  const made = [];
+  for (let i = 0; i < 3; i++) {
+    const c = await client.chat.completions.create({ model, messages: hello, max_tokens: 1, store: true, metadata: { run: "node", i: `${i}` } });
+    made.push(c.id);
+  }
+  const listed = [];
+  for await (const c of client.chat.completions.list({ limit: 1, order: "desc", metadata: { run: "node" } })) listed.push(c.id);
+  assert.deepEqual(listed, made.toReversed());
+  assert.deepEqual((await client.chat.completions.retrieve(made[0])).metadata, { run: "node", i: "0" });
+  assert.deepEqual((await client.chat.completions.update(made[0], { metadata: { x: "y" } })).metadata, { x: "y" });
+  const messages = [];
+  for await (const m of client.chat.completions.messages.list(made[0])) messages.push([m.role, m.content]);
+  assert.deepEqual(messages, [["user", "hello"]]);
+  assert.equal((await client.chat.completions.delete(made[0])).deleted, true);
+  await refused(client.chat.completions.retrieve(made[0]), OpenAI.NotFoundError, 404, "not_found", null);
+});
+
+test("conversations", async () => {
+  const { id } = await client.conversations.create({ items: [{ role: "user", content: "hello" }, { role: "assistant", content: "Hi!" }], metadata: { a: "b" } });
+  const reply = await client.chat.completions.create({ model, messages: [{ role: "user", content: "how are you?" }], conversation: id });
+  const items = [];
+  for await (const item of client.conversations.items.list(id, { order: "asc", limit: 2 })) items.push([item.role, item.content[0].text]);
+  assert.deepEqual(items, [["user", "hello"], ["assistant", "Hi!"], ["user", "how are you?"], ["assistant", reply.choices[0].message.content]]);
+  const added = await client.conversations.items.create(id, { items: [{ type: "message", role: "user", content: [{ type: "input_text", text: "bye" }] }] });
+  assert.equal((await client.conversations.items.retrieve(added.data[0].id, { conversation_id: id })).content[0].text, "bye");
+  assert.equal((await client.conversations.items.delete(added.data[0].id, { conversation_id: id })).id, id);
+  assert.deepEqual((await client.conversations.update(id, { metadata: {} })).metadata, {});
+  assert.equal((await client.conversations.retrieve(id)).object, "conversation");
+  assert.equal((await client.conversations.delete(id)).deleted, true);
+  await refused(client.conversations.retrieve(id), OpenAI.NotFoundError, 404, "not_found", null);
+});
+
+test("errors", async () => {
+  const ask = (more) => client.chat.completions.create({ model, messages: hello, ...more });
+  await refused(ask({ model: "gpt-5" }), OpenAI.NotFoundError, 404, "model_not_found", "model");
+  await refused(ask({ temperature: 3 }), OpenAI.BadRequestError, 400, null, "temperature");
+  await refused(ask({ tools: [{ type: "function", function: { name: "f" } }] }), OpenAI.BadRequestError, 400, "unsupported_parameter", "tools");
+  await refused(ask({ nonsense: 1 }), OpenAI.BadRequestError, 400, "unknown_parameter", "nonsense");
+  await refused(ask({ stream: true, messages: [{ role: "user", content: "rain ".repeat(5000) }] }), OpenAI.BadRequestError, 400, "context_length_exceeded", "messages");
+});
