@@ -193,6 +193,9 @@ func (r *chatRequest) parseKeeping(o object) error {
 	if r.metadata, err = parseMetadata(o); err != nil {
 		return err
 	}
+	if r.metadata != nil && !r.store {
+		return invalid("metadata", "metadata is only allowed when store is true: it is kept with what is stored")
+	}
 	if !o.has("conversation") {
 		return nil
 	}

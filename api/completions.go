@@ -105,19 +105,31 @@ func (t *textCompletion) all(r *http.Request, emit func(index int, text string) 
 	return nil
 }
 
-// one writes one choice of a prompt.
+// one writes one choice of a prompt. The echo waits for the first piece: until
+// then the prompt may still be refused.
 func (t *textCompletion) one(r *http.Request, p prompt, n int, show func(string) error) (textChoice, error) {
 	made := textChoice{}
-	if t.request.echo {
+	echoed := !t.request.echo
+	echo := func() error {
+		if echoed {
+			return nil
+		}
+		echoed = true
 		made.Text = p.text
 		if p.ids != nil {
 			made.Text = t.model.Tokenizer.Decode(p.ids)
 		}
-		if err := show(made.Text); err != nil {
-			return made, err
-		}
+		return show(made.Text)
 	}
-	reply, err := t.generate(r, p, n, show)
+	reply, err := t.generate(r, p, n, func(piece pipeline.Piece) error {
+		if err := echo(); err != nil {
+			return err
+		}
+		return show(piece.Text)
+	})
+	if err == nil {
+		err = echo()
+	}
 	if err != nil {
 		return made, err
 	}
@@ -131,15 +143,19 @@ func (t *textCompletion) one(r *http.Request, p prompt, n int, show func(string)
 	return made, nil
 }
 
-func (t *textCompletion) generate(r *http.Request, p prompt, n int, show func(string) error) (pipeline.Reply, error) {
+func (t *textCompletion) generate(r *http.Request, p prompt, n int, emit func(pipeline.Piece) error) (pipeline.Reply, error) {
 	options := t.request.options(t.model.GenerateDefaults, n)
 	if *t.request.maxTokens > 0 {
-		return t.model.Generator.Generate(r.Context(), pipeline.GenerateRequest{Text: p.text, IDs: p.ids, Options: options},
-			func(piece pipeline.Piece) error { return show(piece.Text) })
+		return t.model.Generator.Generate(r.Context(), pipeline.GenerateRequest{Text: p.text, IDs: p.ids, Options: options}, emit)
 	}
 	ids := p.ids
 	if ids == nil {
 		ids = t.model.Tokenizer.Encode(nil, p.text)
+	}
+	for i, id := range ids {
+		if vocab := t.model.Tokenizer.VocabSize(); id < 0 || int(id) >= vocab {
+			return pipeline.Reply{}, &pipeline.TokenError{ID: id, Position: i, VocabSize: vocab}
+		}
 	}
 	return pipeline.Reply{FinishReason: pipeline.FinishLength, PromptTokens: len(ids)}, nil
 }

@@ -4,10 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"math"
 	"net/http"
-	"strings"
 	"testing"
 
 	"causerie/pipeline"
@@ -94,34 +92,15 @@ func vectorOf(t *testing.T, raw json.RawMessage) (v []float32) {
 	return v
 }
 
-func TestEmbeddingsRefusals(t *testing.T) {
-	f, _ := withEmbedder(t)
-	for _, c := range []struct{ body, param, message string }{
-		{`{}`, "input", "input is missing"},
-		{`{"input":null}`, "input", "input is missing"},
-		{`{"input":5}`, "input", "must be a string or an array, not the number 5"},
-		{`{"input":[]}`, "input", "at least one text"},
-		{`{"input":[""]}`, "input", "input 0 is empty"},
-		{`{"input":["a",true]}`, "input", "input[1] must be a string or an array of token ids, not a boolean"},
-		{`{"input":["a",null]}`, "input", "input[1] must be"},
-		{`{"input":[[1,"x"]]}`, "input", "input[0][1] must be a token id"},
-		{`{"input":[1,2.5]}`, "input", "input[1] must be a token id"},
-		{`{"input":[-1]}`, "input", "token id -1"},
-		{`{"input":[1,99999]}`, "input", "token id 99999"},
-		{`{"input":"a","dimensions":0}`, "dimensions", "at least 1"},
-		{`{"input":"a","dimensions":4096}`, "dimensions", "between 1 and 32"},
-		{`{"input":"a","encoding_format":"hex"}`, "encoding_format", `not "hex"`},
-		{fmt.Sprintf(`{"input":%q}`, strings.Repeat("zq ", 200)), "input", "the model's context holds 128"},
-		{`{"input":[` + strings.Repeat(`"a",`, maxInputs) + `"a"]}`, "input", "2049 texts"},
-	} {
-		status, _, data := f.do(t, http.MethodPost, "/v1/embeddings", c.body)
-		e := errorOf(t, data)
-		if status != http.StatusBadRequest || e.Param == nil || *e.Param != c.param || !strings.Contains(e.Message, c.message) {
-			t.Errorf("%.60s: %d %s, want %q", c.body, status, data, c.message)
-		}
-	}
+func TestAModelThatOnlyChats(t *testing.T) {
+	f := newFixture(t, nil)
 	f.SetModel(Model{ID: "tiny"})
-	if status, _, data := f.do(t, http.MethodPost, "/v1/embeddings", `{"input":"a"}`); status != http.StatusBadRequest {
-		t.Errorf("a model that does not embed: %d %s", status, data)
+	for path, body := range map[string]string{
+		"/v1/embeddings": `{"input":"a"}`, "/v1/completions": `{"prompt":"a"}`, "/v1/tokenize": `{"prompt":"a"}`, "/v1/detokenize": `{"tokens":[]}`,
+	} {
+		status, _, data := f.do(t, http.MethodPost, path, body)
+		if e := errorOf(t, data); status != http.StatusBadRequest || *e.Param != "model" {
+			t.Errorf("%s of a model that only chats: %d %s", path, status, data)
+		}
 	}
 }
