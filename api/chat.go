@@ -84,16 +84,16 @@ func (c *completion) chat(r *http.Request, emit func(pipeline.Piece) error) (cho
 	index := len(c.body.Choices)
 	reply, err := c.model.Chatter.Chat(r.Context(), pipeline.ChatRequest{
 		Messages: c.request.messages, Options: c.request.options(c.model.Defaults, index),
-	}, emit)
-	if err != nil {
-		return choice{}, err
-	}
+	}, timed(r, emit))
 	prompt := reply.PromptTokens
 	if index > 0 {
 		prompt = 0 // it is the same one
 	}
 	c.body.Usage.add(prompt, reply.CompletionTokens)
 	noteReply(r, reply, c.body.Usage)
+	if err != nil {
+		return choice{}, err
+	}
 	made := choice{
 		Index: index, Message: message{Role: "assistant", Content: reply.Text}, FinishReason: string(reply.FinishReason),
 	}
@@ -101,6 +101,24 @@ func (c *completion) chat(r *http.Request, emit func(pipeline.Piece) error) (cho
 	return made, nil
 }
 
+// timed notes when the first piece of a reply comes, and passes pieces on to
+// emit if it is not nil.
+func timed(r *http.Request, emit func(pipeline.Piece) error) func(pipeline.Piece) error {
+	return func(p pipeline.Piece) error {
+		note(r, func(n *requestNote) {
+			if n.first.IsZero() {
+				n.first = time.Now()
+			}
+		})
+		if emit == nil {
+			return nil
+		}
+		return emit(p)
+	}
+}
+
+// noteReply notes what the model has done, also for a reply that failed: its
+// tokens were computed.
 func noteReply(r *http.Request, reply pipeline.Reply, u usage) {
 	note(r, func(n *requestNote) {
 		n.prompt, n.complete = u.PromptTokens, u.CompletionTokens

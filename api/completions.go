@@ -127,6 +127,11 @@ func (t *textCompletion) one(r *http.Request, p prompt, n int, show func(string)
 		}
 		return show(piece.Text)
 	})
+	if n > 0 {
+		reply.PromptTokens = 0 // it was counted
+	}
+	t.usage.add(reply.PromptTokens, reply.CompletionTokens)
+	noteReply(r, reply, t.usage)
 	if err == nil {
 		err = echo()
 	}
@@ -135,18 +140,13 @@ func (t *textCompletion) one(r *http.Request, p prompt, n int, show func(string)
 	}
 	made.Text += reply.Text
 	made.FinishReason = new(string(reply.FinishReason))
-	if n > 0 {
-		reply.PromptTokens = 0 // it was counted
-	}
-	t.usage.add(reply.PromptTokens, reply.CompletionTokens)
-	noteReply(r, reply, t.usage)
 	return made, nil
 }
 
 func (t *textCompletion) generate(r *http.Request, p prompt, n int, emit func(pipeline.Piece) error) (pipeline.Reply, error) {
 	options := t.request.options(t.model.GenerateDefaults, n)
 	if *t.request.maxTokens > 0 {
-		return t.model.Generator.Generate(r.Context(), pipeline.GenerateRequest{Text: p.text, IDs: p.ids, Options: options}, emit)
+		return t.model.Generator.Generate(r.Context(), pipeline.GenerateRequest{Text: p.text, IDs: p.ids, Options: options}, timed(r, emit))
 	}
 	ids := p.ids
 	if ids == nil {

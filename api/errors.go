@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"causerie/api/store"
 	"causerie/pipeline"
@@ -20,7 +22,9 @@ type Error struct {
 	Type    string // "invalid_request_error", "server_error", …
 	Param   string // the field at fault, if one is
 	Code    string // a machine-readable reason, if there is one
-	cause   error
+	// RetryAfter is how long to wait before asking again, where that is known.
+	RetryAfter time.Duration
+	cause      error
 }
 
 func (e *Error) Error() string {
@@ -150,11 +154,21 @@ func toError(err error) *Error {
 	}
 }
 
-// retryAfter is how many seconds a client should wait after these answers,
-// when the error does not say.
-var retryAfter = map[int]string{
-	http.StatusTooManyRequests:    "1",
-	http.StatusServiceUnavailable: "2",
+// retryAfter is how long a client should wait after these answers, when the
+// error does not say.
+var retryAfter = map[int]time.Duration{
+	http.StatusTooManyRequests:    time.Second,
+	http.StatusServiceUnavailable: 2 * time.Second,
+}
+
+// tellRetry says when to ask again: in whole seconds as the standard has it,
+// and in milliseconds as OpenAI's clients read first.
+func tellRetry(h http.Header, after time.Duration) {
+	if after <= 0 {
+		return
+	}
+	h.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
+	h.Set("Retry-After-Ms", strconv.FormatInt(int64(math.Ceil(float64(after)/float64(time.Millisecond))), 10))
 }
 
 // handle makes a handler of one that leaves errors to fail.
@@ -173,12 +187,11 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Status == statusClientGone {
 		return
 	}
-	if after := retryAfter[e.Status]; after != "" {
-		if busy, ok := errors.AsType[*pipeline.BusyError](err); ok {
-			after = strconv.Itoa(int(math.Ceil(busy.After.Seconds())))
-		}
-		w.Header().Set("Retry-After", after)
+	after := cmp.Or(e.RetryAfter, retryAfter[e.Status])
+	if busy, ok := errors.AsType[*pipeline.BusyError](err); ok {
+		after = busy.After
 	}
+	tellRetry(w.Header(), after)
 	writeJSON(w, e.Status, e)
 }
 

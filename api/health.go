@@ -16,8 +16,6 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	case s.model.Load() == nil:
 		status, state = http.StatusServiceUnavailable, "loading"
 	}
-	if status != http.StatusOK {
-		w.Header().Set("Retry-After", retryAfter[status])
-	}
+	tellRetry(w.Header(), retryAfter[status])
 	writeJSON(w, status, map[string]string{"status": state})
 }

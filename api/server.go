@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,7 +16,7 @@ import (
 	"causerie/api/store"
 )
 
-// Options of a Server. The zero value is usable.
+// Options of a Server. The zero value is usable, for clients that are trusted.
 type Options struct {
 	// Log receives one line a request and the server's own messages.
 	Log zerolog.Logger
@@ -24,9 +25,26 @@ type Options struct {
 	// Drain is how long running replies may take after the server was asked
 	// to stop; 0 means 20 seconds.
 	Drain time.Duration
-	// Store keeps stored completions and conversations; nil refuses them. Its
-	// owner closes it after the server has stopped.
+	// Timeout is how long a request may take in all; 0 means 10 minutes.
+	Timeout time.Duration
+	// Store keeps stored completions, conversations and API keys; nil refuses
+	// them. Its owner closes it after the server has stopped.
 	Store *store.Store
+
+	// Auth asks every request under /v1, and for /metrics, for an API key of
+	// the store.
+	Auth bool
+	// Hosts, if there are any, are the only names that requests may be for,
+	// in lower case and without ports.
+	Hosts []string
+	// Origins are the web origins whose pages may use the API, such as
+	// "https://example.org"; "*" is any. None are by default.
+	Origins []string
+	// RequestsPerMinute and TokensPerMinute bound what each client may ask
+	// for; 0 is without bound.
+	RequestsPerMinute, TokensPerMinute int
+	// TLS, if not nil, has the certificate to speak TLS with.
+	TLS *tls.Config
 }
 
 // EnsureDefaults fills the fields that may be left zero.
@@ -34,12 +52,22 @@ func (o *Options) EnsureDefaults() {
 	if o.Drain == 0 {
 		o.Drain = 20 * time.Second
 	}
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Minute
+	}
 }
 
 // Validate says what makes the options unusable.
 func (o Options) Validate() error {
-	if o.Drain < 0 {
+	switch {
+	case o.Drain < 0:
 		return fmt.Errorf("api: the drain time %s is negative", o.Drain)
+	case o.Timeout < 0:
+		return fmt.Errorf("api: the time limit %s is negative", o.Timeout)
+	case o.RequestsPerMinute < 0 || o.TokensPerMinute < 0:
+		return fmt.Errorf("api: a limit of %d requests or %d tokens a minute is negative", o.RequestsPerMinute, o.TokensPerMinute)
+	case o.Auth && o.Store == nil:
+		return errors.New("api: API keys are asked for, but there is no store to find them in")
 	}
 	return nil
 }
@@ -52,6 +80,9 @@ type Server struct {
 	model    atomic.Pointer[Model]
 	stopping atomic.Bool
 	talks    talks
+	budgets  budgets
+	metrics  *metrics
+	handler  http.Handler
 }
 
 // New returns a server without a model.
@@ -60,7 +91,10 @@ func New(o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return &Server{options: o}, nil
+	s := &Server{options: o, metrics: newMetrics(), budgets: budgets{requests: o.RequestsPerMinute, tokens: o.TokensPerMinute}}
+	var err error
+	s.handler, err = s.crossOrigin(s.router())
+	return s, err
 }
 
 // SetModel makes the server ready.
@@ -68,16 +102,23 @@ func (s *Server) SetModel(m Model) { s.model.Store(&m) }
 
 // Handler returns the routes with their middleware.
 func (s *Server) Handler() http.Handler {
+	chain := chi.Chain(s.logged, s.recovered, s.bounded, s.secured, s.knownHost)
+	return chain.Handler(s.handler)
+}
+
+// router has the routes, open ones first.
+func (s *Server) router() chi.Router {
 	r := chi.NewRouter()
-	r.Use(logged(s.options.Log, s.options.LogText))
-	r.Use(recovered(s.options.Log))
+	r.Use(routed)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		note(r, func(n *requestNote) { n.lost = true })
 		fail(w, r, &Error{
 			Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
 			Message: fmt.Sprintf("there is no %s %s here", r.Method, r.URL.Path),
 		})
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		note(r, func(n *requestNote) { n.lost = true })
 		fail(w, r, &Error{
 			Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed",
 			Message: fmt.Sprintf("%s does not answer to %s", r.URL.Path, r.Method),
@@ -87,25 +128,38 @@ func (s *Server) Handler() http.Handler {
 	r.Get("/readyz", s.readyz)
 	r.Get("/openapi.json", handle(s.openapi))
 	r.Get("/docs", handle(s.docs))
-	r.Route("/v1", s.routes)
+	r.With(s.authenticated, s.allowed(ScopeAdmin)).Get("/metrics", s.metrics.handler().ServeHTTP)
+	r.Route("/v1", func(r chi.Router) {
+		r.Use(s.authenticated, s.limited)
+		s.routes(r)
+	})
 	return r
 }
 
-// routes are the endpoints with errors in OpenAI's form.
+// routes are the endpoints of the API.
 func (s *Server) routes(r chi.Router) {
 	r.Get("/models", handle(s.listModels))
 	r.Get("/models/{model}", handle(s.getModel))
-	r.Delete("/models/{model}", handle(s.deleteModel))
+	r.With(s.allowed(ScopeFinetune)).Delete("/models/{model}", handle(s.deleteModel))
+	r.With(s.allowed(ScopeEmbed)).Post("/embeddings", handle(s.embeddings))
+	r.Post("/moderations", handle(s.moderations))
+	r.Post("/tokenize", handle(s.tokenize))
+	r.Post("/detokenize", handle(s.detokenize))
+	r.Post("/count_tokens", handle(s.countTokens))
+	r.Group(func(r chi.Router) {
+		r.Use(s.allowed(ScopeChat))
+		s.chatRoutes(r)
+	})
+}
 
+func (s *Server) chatRoutes(r chi.Router) {
+	r.Post("/completions", handle(s.completions))
 	r.Post("/chat/completions", handle(s.chatCompletions))
 	r.Get("/chat/completions", handle(s.listCompletions))
 	r.Get("/chat/completions/{completion_id}", handle(s.getCompletion))
 	r.Post("/chat/completions/{completion_id}", handle(s.updateCompletion))
 	r.Delete("/chat/completions/{completion_id}", handle(s.deleteCompletion))
 	r.Get("/chat/completions/{completion_id}/messages", handle(s.listMessages))
-	r.Post("/completions", handle(s.completions))
-	r.Post("/embeddings", handle(s.embeddings))
-	r.Post("/moderations", handle(s.moderations))
 
 	r.Post("/conversations", handle(s.createConversation))
 	r.Get("/conversations/{conversation_id}", handle(s.getConversation))
@@ -115,10 +169,6 @@ func (s *Server) routes(r chi.Router) {
 	r.Post("/conversations/{conversation_id}/items", handle(s.addItems))
 	r.Get("/conversations/{conversation_id}/items/{item_id}", handle(s.getItem))
 	r.Delete("/conversations/{conversation_id}/items/{item_id}", handle(s.deleteItem))
-
-	r.Post("/tokenize", handle(s.tokenize))
-	r.Post("/detokenize", handle(s.detokenize))
-	r.Post("/count_tokens", handle(s.countTokens))
 }
 
 // Serve answers connections until ctx ends. Then it takes no new work, lets
@@ -135,7 +185,14 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		MaxHeaderBytes:    64 << 10,
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() {
+		if s.options.TLS != nil {
+			server.TLSConfig = s.options.TLS
+			served <- server.ServeTLS(listener, "", "")
+			return
+		}
+		served <- server.Serve(listener)
+	}()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serving on %s: %w", listener.Addr(), err)

@@ -12,7 +12,8 @@ import (
 // Key is an API key without its secret, of which only a hash is kept.
 type Key struct {
 	ID      string
-	Name    string
+	Name    string // for people
+	Owner   string // whose things it opens; several keys may have one owner
 	Hint    string // the secret's start and end, for a person to tell keys apart
 	Scopes  []string
 	Created time.Time
@@ -22,15 +23,19 @@ type Key struct {
 // keyPrefix begins every secret, so that scanners for leaked secrets find it.
 const keyPrefix = "sk-causerie-"
 
-// AddKey makes a key. The secret is returned here and never again.
-func (s *Store) AddKey(ctx context.Context, name string, scopes []string) (Key, string, error) {
+// AddKey makes a key, which is its own owner unless one is named. The secret is
+// returned here and never again.
+func (s *Store) AddKey(ctx context.Context, name, owner string, scopes []string) (Key, string, error) {
 	secret := keyPrefix + rand.Text() + rand.Text() // over 256 random bits: a fast hash is enough
 	k := Key{
-		ID: "key_" + rand.Text(), Name: name, Scopes: scopes, Created: time.Now().Truncate(time.Second),
+		ID: "key_" + rand.Text(), Name: name, Owner: owner, Scopes: scopes, Created: time.Now().Truncate(time.Second),
 		Hint: secret[:len(keyPrefix)+3] + "…" + secret[len(secret)-4:],
 	}
-	_, err := s.db.ExecContext(ctx, `INSERT INTO keys (id, name, hash, hint, scopes, created) VALUES (?, ?, ?, ?, ?, ?)`,
-		k.ID, k.Name, hash(secret), k.Hint, strings.Join(k.Scopes, ","), k.Created.Unix())
+	if k.Owner == "" {
+		k.Owner = k.ID
+	}
+	_, err := s.db.ExecContext(ctx, `INSERT INTO keys (id, name, owner, hash, hint, scopes, created) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		k.ID, k.Name, k.Owner, hash(secret), k.Hint, strings.Join(k.Scopes, ","), k.Created.Unix())
 	return k, secret, failed(err)
 }
 
@@ -39,14 +44,14 @@ func hash(secret string) []byte {
 	return sum[:]
 }
 
-const keyColumns = `id, name, hint, scopes, created, revoked`
+const keyColumns = `id, name, owner, hint, scopes, created, revoked`
 
 func scanKey(scan func(...any) error) (Key, error) {
 	var k Key
 	var scopes string
 	var created int64
 	var revoked sql.NullInt64
-	if err := scan(&k.ID, &k.Name, &k.Hint, &scopes, &created, &revoked); err != nil {
+	if err := scan(&k.ID, &k.Name, &k.Owner, &k.Hint, &scopes, &created, &revoked); err != nil {
 		return k, err
 	}
 	k.Scopes, k.Created = strings.Split(scopes, ","), time.Unix(created, 0)

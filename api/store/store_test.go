@@ -283,13 +283,16 @@ func TestInterruptedQuestions(t *testing.T) {
 func TestKeys(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()
-		k, secret, err := s.AddKey(ctx, "laptop", []string{"chat", "embed"})
+		k, secret, err := s.AddKey(ctx, "laptop", "", []string{"chat", "embed"})
 		if err != nil || !strings.HasPrefix(secret, keyPrefix) || len(secret) < 60 {
 			t.Fatalf("%q: %v", secret, err)
 		}
 		found, err := s.KeyBySecret(ctx, secret)
 		if diff := cmp.Diff(k, found); err != nil || diff != "" {
 			t.Errorf("%v: %s", err, diff)
+		}
+		if k.Owner != k.ID {
+			t.Errorf("a key without an owner is %q's", k.Owner)
 		}
 		for _, wrong := range []string{"", "x", secret[:len(secret)-1], secret + "A", strings.ToLower(secret)} {
 			if _, err := s.KeyBySecret(ctx, wrong); !errors.Is(err, ErrNotFound) {
@@ -319,7 +322,7 @@ func TestSecretsAreNotInTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, secret, err := s.AddKey(t.Context(), "laptop", []string{"chat"})
+	_, secret, err := s.AddKey(t.Context(), "laptop", "", []string{"chat"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ CREATE INDEX items_conversation ON items (conversation, seq);
 CREATE TABLE keys (
     id      TEXT    PRIMARY KEY,
     name    TEXT    NOT NULL,
+    owner   TEXT    NOT NULL, -- whose things it opens
     hash    BLOB    NOT NULL UNIQUE, -- SHA-256 of the secret
     hint    TEXT    NOT NULL,        -- its first and last characters
     scopes  TEXT    NOT NULL,        -- separated by commas
