@@ -13,5 +13,6 @@ USER 65532:65532
 WORKDIR /data
 EXPOSE 8080
 ENTRYPOINT ["/causerie"]
-# Inside a container only the published port leads here.
-CMD ["serve", "--listen", "0.0.0.0:8080"]
+# Make a key first: docker run -v causerie:/data IMAGE keys create --data /data
+VOLUME /data
+CMD ["serve", "--listen", "0.0.0.0:8080", "--data", "/data"]

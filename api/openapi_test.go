@@ -106,7 +106,7 @@ func (c *contract) check(t *testing.T, r *http.Request, body []byte, answer *tee
 		again.Header.Set("Content-Type", "application/json") // curl -d says otherwise and is served
 	}
 	if answer.status == http.StatusNotFound && strings.Contains(answer.copy.String(), "unknown_url") ||
-		answer.status == http.StatusMethodNotAllowed {
+		answer.status == http.StatusMethodNotAllowed || r.Method == http.MethodOptions {
 		return // not in the document, rightly
 	}
 	response := &http.Response{
@@ -116,7 +116,7 @@ func (c *contract) check(t *testing.T, r *http.Request, body []byte, answer *tee
 	case strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream"):
 		c.checkEvents(t, r.URL.Path, answer.copy.String())
 	case strings.HasPrefix(response.Header.Get("Content-Type"), "application/json"):
-		if ok, errs := c.validator.GetResponseBodyValidator().ValidateResponseBody(again, response); !ok {
+		if ok, errs := c.validator.GetResponseBodyValidator().ValidateResponseBody(again, response); !ok && !(answer.status == http.StatusUnauthorized && errs[0].IsPathMissingError()) {
 			t.Errorf("%s %s: the answer is not in the document: %v\n%.500s", r.Method, r.URL, errs[0], answer.copy.String())
 		}
 	}

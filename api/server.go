@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -183,6 +185,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          log.New(connectionLog{s.options.Log}, "", 0),
 	}
 	served := make(chan error, 1)
 	go func() {
@@ -201,6 +204,15 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	s.stopping.Store(true)
 	s.options.Log.Info().Dur("drain_ms", s.options.Drain).Msg("stopping: replies under way may finish")
 	return s.drain(server, served, cutOff)
+}
+
+// connectionLog takes what net/http has to say of connections that never became
+// a request.
+type connectionLog struct{ log zerolog.Logger }
+
+func (l connectionLog) Write(line []byte) (int, error) {
+	l.log.Debug().Msg(string(bytes.TrimSpace(line)))
+	return len(line), nil
 }
 
 func (s *Server) drain(server *http.Server, served <-chan error, cutOff func()) error {

@@ -11,6 +11,7 @@ type commands struct {
 	Chat     ChatCmd     `cmd:"" help:"Talk with a model."`
 	Generate GenerateCmd `cmd:"" help:"Continue a text, or a row of token ids."`
 	Serve    ServeCmd    `cmd:"" help:"Answer OpenAI's chat API over HTTP."`
+	Keys     KeysCmd     `cmd:"" help:"Make, list and revoke API keys."`
 	Train    TrainCmd    `cmd:"" help:"Train a model on dialogues, from scratch or from a model."`
 	Finetune FinetuneCmd `cmd:"" help:"Teach a model your dialogues: checked, measured, with a LoRA adapter or all weights."`
 	Merge    MergeCmd    `cmd:"" help:"Merge a LoRA adapter into its base model."`

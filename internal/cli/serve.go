@@ -2,11 +2,14 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -16,7 +19,7 @@ import (
 	"causerie/pipeline"
 )
 
-// ServeCmd answers OpenAI's chat API over HTTP.
+// ServeCmd answers OpenAI's API over HTTP.
 type ServeCmd struct {
 	Listen string `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"HOST:PORT"`
 	Model  string `default:"default" help:"The bundled model (\"default\") or a Hugging Face GPT-2 folder." placeholder:"NAME|DIR"`
@@ -27,9 +30,90 @@ type ServeCmd struct {
 	Queue   int           `default:"64" help:"Requests that may wait besides; more get a 429."`
 	Drain   time.Duration `default:"20s" help:"How long replies under way may take after SIGTERM."`
 	engineFlags
-	LogText bool   `help:"Write prompts and replies into the log."`
-	Data    string `placeholder:"DIR" help:"Folder for stored completions and conversations (default: in memory, gone with the server)."`
-	LogJSON bool   `name:"log-json" help:"Log JSON lines even to a terminal."`
+	Timeout time.Duration `default:"10m" help:"How long a request may take in all."`
+	Data    string        `placeholder:"DIR" help:"Folder for API keys, stored completions and conversations (default: in memory, gone with the server)."`
+
+	Auth              *bool    `negatable:"" help:"Ask for API keys (default: when others than this machine can connect). --no-auth serves everybody."`
+	Host              []string `placeholder:"NAME" help:"Names that requests may be for (default: any; without keys on this machine only localhost and addresses)."`
+	CORSOrigin        []string `name:"cors-origin" placeholder:"URL" help:"Web origins whose pages may use the API; * is any."`
+	RequestsPerMinute int      `placeholder:"N" help:"Requests of one client in a minute; 0: any number."`
+	TokensPerMinute   int      `placeholder:"N" help:"Tokens of one client's prompts and replies in a minute; 0: any number."`
+	TLSCert           string   `name:"tls-cert" placeholder:"FILE" help:"Certificate in PEM, with those between it and the root after it."`
+	TLSKey            string   `name:"tls-key" placeholder:"FILE" help:"Its private key in PEM."`
+
+	LogText bool `help:"Write prompts and replies into the log."`
+	LogJSON bool `name:"log-json" help:"Log JSON lines even to a terminal."`
+}
+
+// options are the server's, as the flags and the address have them.
+func (c *ServeCmd) options(log zerolog.Logger, memory *store.Store) (api.Options, error) {
+	o := api.Options{
+		Log: log, LogText: c.LogText, Drain: c.Drain, Timeout: c.Timeout, Store: memory, Origins: c.CORSOrigin,
+		RequestsPerMinute: c.RequestsPerMinute, TokensPerMinute: c.TokensPerMinute,
+	}
+	for _, host := range c.Host {
+		o.Hosts = append(o.Hosts, strings.ToLower(host))
+	}
+	local := isLoopback(c.Listen)
+	switch {
+	case c.Auth != nil:
+		o.Auth = *c.Auth
+	default:
+		o.Auth = !local
+	}
+	switch {
+	case o.Auth && c.Data == "" && local:
+		return o, usagef("--auth needs --data DIR, the folder with the keys of \"causerie keys create --data DIR\"")
+	case o.Auth && c.Data == "":
+		return o, usagef("others than this machine can connect to %s, so API keys are needed: make one with \"causerie keys create --data DIR\" "+
+			"and serve with --data DIR, or say --no-auth to serve everybody", c.Listen)
+	case !o.Auth && local && len(o.Hosts) == 0:
+		// Without keys the address is all that keeps others out, and a web
+		// page can have a name of its own lead to it.
+		o.Hosts = []string{"localhost", "127.0.0.1", "::1"}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return o, usagef("--tls-cert and --tls-key go together")
+	}
+	if c.TLSCert != "" {
+		certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return o, fmt.Errorf("reading the certificate: %w", err)
+		}
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	}
+	return o, nil
+}
+
+// isLoopback reports whether only this machine can connect to an address.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return true // nobody can: listening will fail and say why
+	}
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// warn says what the operator should know of the chosen protection.
+func (c *ServeCmd) warn(ctx context.Context, log zerolog.Logger, o api.Options) error {
+	if !o.Auth {
+		if !isLoopback(c.Listen) {
+			log.Warn().Msg("everybody who can connect may use this server: it asks for no API keys")
+		}
+		return nil
+	}
+	keys, err := o.Store.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(keys, func(k store.Key) bool { return k.Revoked.IsZero() }) {
+		log.Warn().Msgf("there is no API key yet: make one with \"causerie keys create --data %s\"", c.Data)
+	}
+	if o.TLS == nil && !isLoopback(c.Listen) {
+		log.Warn().Msg("API keys travel in the clear: say --tls-cert and --tls-key, unless a proxy speaks TLS before this server")
+	}
+	return nil
 }
 
 // Run listens at once, loads the model behind the open door and serves until
@@ -41,8 +125,15 @@ func (c *ServeCmd) Run(ctx context.Context, std *IO) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, memory.Close()) }()
-	server, err := api.New(api.Options{Log: log, LogText: c.LogText, Drain: c.Drain, Store: memory})
+	options, err := c.options(log, memory)
 	if err != nil {
+		return err
+	}
+	server, err := api.New(options)
+	if err != nil {
+		return err
+	}
+	if err := c.warn(ctx, log, options); err != nil {
 		return err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
