@@ -97,7 +97,7 @@ func (s *Server) bounded(next http.Handler) http.Handler {
 		control := http.NewResponseController(w)
 		// The deadline of the connection's request before this one.
 		_ = control.SetWriteDeadline(time.Time{})
-		next.ServeHTTP(&patientWriter{w, control}, r.WithContext(ctx))
+		next.ServeHTTP(&patientWriter{w, control, s.writeTime}, r.WithContext(ctx))
 	})
 }
 
@@ -109,11 +109,12 @@ const writeTime = 30 * time.Second
 // without deadlines, as in some tests, write without one.
 type patientWriter struct {
 	http.ResponseWriter
-	control *http.ResponseController
+	control  *http.ResponseController
+	patience time.Duration
 }
 
 func (w *patientWriter) Write(p []byte) (int, error) {
-	_ = w.control.SetWriteDeadline(time.Now().Add(writeTime))
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.patience))
 	return w.ResponseWriter.Write(p)
 }
 

@@ -9,11 +9,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -395,6 +401,47 @@ func TestSlowSenders(t *testing.T) {
 	}
 }
 
+// TestSlowReaders: a client that does not read its stream loses it, and the
+// reply ends.
+func TestSlowReaders(t *testing.T) {
+	ended := make(chan error, 1)
+	s, err := New(Options{Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.writeTime = 200 * time.Millisecond
+	s.SetModel(Model{ID: "tiny", Chatter: chatterFunc(func(ctx context.Context, _ pipeline.ChatRequest, emit func(pipeline.Piece) error) (pipeline.Reply, error) {
+		long := pipeline.Piece{Text: strings.Repeat("la ", 10_000)}
+		for range 10_000 { // more than any buffer on the way holds
+			if err := emit(long); err != nil {
+				ended <- err
+				return pipeline.Reply{}, err
+			}
+		}
+		ended <- nil
+		return pipeline.Reply{}, nil
+	})})
+	server := httptest.NewServer(s.Handler())
+	defer server.Close()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(server.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	body := `{"messages":[{"role":"user","content":"sing"}],"stream":true}`
+	if _, err := fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the reply ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the reply waits for a client that does not read")
+	}
+}
+
 func TestTLS(t *testing.T) {
 	certificate, pool := selfSigned(t)
 	s, err := New(Options{Log: zerolog.Nop(), TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}})
@@ -504,5 +551,46 @@ func TestMetrics(t *testing.T) {
 	}
 	if n := strings.Count(page, "causerie_requests_total{"); n > 5 {
 		t.Errorf("%d series of requests: paths that are none must be one", n)
+	}
+}
+
+// TestEveryThreatHasItsTest reads the table of SECURITY.md: the tests that it
+// names must be there.
+func TestEveryThreatHasItsTest(t *testing.T) {
+	text, err := os.ReadFile("../SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources strings.Builder
+	err = filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		sources.Write(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for line := range strings.SplitSeq(string(text), "\n") {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 || strings.HasPrefix(cells[1], "---") || cells[1] == " threat " {
+			continue
+		}
+		lines++
+		names := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z]+)`").FindAllStringSubmatch(cells[3], -1)
+		if len(names) == 0 {
+			t.Errorf("no test for %s", cells[1])
+		}
+		for _, name := range names {
+			if !strings.Contains(sources.String(), "\nfunc "+name[1]+"(") {
+				t.Errorf("there is no %s, which is to cover %s", name[1], cells[1])
+			}
+		}
+	}
+	if lines < 20 {
+		t.Errorf("the table has %d lines", lines)
 	}
 }

@@ -85,6 +85,8 @@ type Server struct {
 	budgets  budgets
 	metrics  *metrics
 	handler  http.Handler
+
+	writeTime time.Duration // shorter in tests
 }
 
 // New returns a server without a model.
@@ -93,7 +95,7 @@ func New(o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, metrics: newMetrics(), budgets: budgets{requests: o.RequestsPerMinute, tokens: o.TokensPerMinute}}
+	s := &Server{options: o, metrics: newMetrics(), writeTime: writeTime, budgets: budgets{requests: o.RequestsPerMinute, tokens: o.TokensPerMinute}}
 	var err error
 	s.handler, err = s.crossOrigin(s.router())
 	return s, err

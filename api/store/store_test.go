@@ -338,6 +338,40 @@ func TestSecretsAreNotInTheFile(t *testing.T) {
 	}
 }
 
+// TestDeletedTextIsNotInTheFile reads the bytes of the database.
+func TestDeletedTextIsNotInTheFile(t *testing.T) {
+	folder := t.TempDir()
+	for _, deleted := range []bool{false, true} {
+		s, err := Open(t.Context(), Options{Folder: folder})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if deleted {
+			err = s.DeleteConversation(t.Context(), "", "conv_1")
+		} else {
+			err = s.AddConversation(t.Context(), "", Conversation{ID: "conv_1"}, []Item{{ID: "msg_1", Parts: []string{"my darkest secret"}}})
+		}
+		if err := errors.Join(err, s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(filepath.Join(folder, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, name := range files {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || strings.Contains(string(data), "darkest secret")
+		}
+		if found == deleted {
+			t.Errorf("deleted %v, but found %v", deleted, found)
+		}
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
