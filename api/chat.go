@@ -96,6 +96,7 @@ func (c *completion) chat(r *http.Request, emit func(pipeline.Piece) error) (cho
 	}
 	made := choice{
 		Index: index, Message: message{Role: "assistant", Content: reply.Text}, FinishReason: string(reply.FinishReason),
+		Logprobs: logprobsOf(c.request.logprobs, reply.LogProbs),
 	}
 	c.body.Choices = append(c.body.Choices, made)
 	return made, nil
@@ -160,10 +161,10 @@ type message struct {
 }
 
 type choice struct {
-	Index        int     `json:"index"`
-	Message      message `json:"message"`
-	Logprobs     *string `json:"logprobs"`
-	FinishReason string  `json:"finish_reason"`
+	Index        int       `json:"index"`
+	Message      message   `json:"message"`
+	Logprobs     *logprobs `json:"logprobs"`
+	FinishReason string    `json:"finish_reason"`
 }
 
 type chatCompletion struct {

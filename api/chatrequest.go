@@ -22,12 +22,12 @@ type chatRequest struct {
 var chatFields = fields{
 	served: slices.Concat(generationFields, []string{
 		"messages", "max_completion_tokens", "response_format", "store", "metadata", "conversation",
+		"logprobs", "top_logprobs",
 	}),
 	idle: slices.Concat(idleFields, []string{"parallel_tool_calls"}),
 	refused: map[string][]string{
 		"tools": {"[]"}, "tool_choice": {`"none"`, `"auto"`},
 		"functions": {"[]"}, "function_call": {`"none"`, `"auto"`},
-		"logprobs": {"false"}, "top_logprobs": {"0"},
 		"audio": nil, "modalities": {`["text"]`}, "moderation": nil, "prediction": nil, "web_search_options": nil,
 		"reasoning_effort": {`"none"`}, "verbosity": {`"medium"`}, "service_tier": {`"auto"`, `"default"`},
 	},
@@ -38,7 +38,7 @@ func parseChat(o object) (*chatRequest, error) {
 		return nil, err
 	}
 	r := &chatRequest{}
-	for _, step := range []func(object) error{r.parseMessages, r.parse, r.parseLength, r.parseFormat, r.parseKeeping} {
+	for _, step := range []func(object) error{r.parseMessages, r.parse, r.parseLength, r.parseLogprobs, r.parseFormat, r.parseKeeping} {
 		if err := step(o); err != nil {
 			return nil, err
 		}
@@ -159,6 +159,22 @@ func (r *chatRequest) parseLength(o object) error {
 		if err := o.readCount(name, &r.maxTokens, 1); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (r *chatRequest) parseLogprobs(o object) error {
+	if err := o.read("logprobs", "logprobs", &r.logprobs); err != nil {
+		return err
+	}
+	if err := o.read("top_logprobs", "top_logprobs", &r.topLogprobs); err != nil {
+		return err
+	}
+	switch {
+	case r.topLogprobs < 0 || r.topLogprobs > maxTopLogprobs:
+		return invalid("top_logprobs", "top_logprobs must lie between 0 and %d, not %d", maxTopLogprobs, r.topLogprobs)
+	case r.topLogprobs > 0 && !r.logprobs:
+		return invalid("top_logprobs", "top_logprobs is only allowed when logprobs is true")
 	}
 	return nil
 }

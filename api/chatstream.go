@@ -13,10 +13,10 @@ type delta struct {
 }
 
 type chunkChoice struct {
-	Index        int     `json:"index"`
-	Delta        delta   `json:"delta"`
-	Logprobs     *string `json:"logprobs"`
-	FinishReason *string `json:"finish_reason"`
+	Index        int       `json:"index"`
+	Delta        delta     `json:"delta"`
+	Logprobs     *logprobs `json:"logprobs"`
+	FinishReason *string   `json:"finish_reason"`
 }
 
 type chatChunk struct {
@@ -73,10 +73,12 @@ func (s *chatStream) choice(r *http.Request) error {
 		return s.send(chunkChoice{Index: index, Delta: delta{Role: "assistant", Content: new("")}})
 	}
 	made, err := s.chat(r, func(p pipeline.Piece) error {
-		if err := begin(); err != nil || p.Text == "" {
+		if err := begin(); err != nil || p.Text == "" && len(p.LogProbs) == 0 {
 			return err
 		}
-		return s.send(chunkChoice{Index: index, Delta: delta{Content: &p.Text}})
+		return s.send(chunkChoice{
+			Index: index, Delta: delta{Content: &p.Text}, Logprobs: logprobsOf(s.request.logprobs, p.LogProbs),
+		})
 	})
 	if err != nil {
 		return err

@@ -65,6 +65,14 @@ func invalid(param, format string, args ...any) *Error {
 	}
 }
 
+// busyFor is the model's estimate of how long it stays busy, 0 without one.
+func busyFor(err error) time.Duration {
+	if busy, ok := errors.AsType[*pipeline.BusyError](err); ok {
+		return busy.After
+	}
+	return 0
+}
+
 // missing says what is not there when err is that it is not; other errors stay.
 func missing(err error, what, id string) error {
 	if !errors.Is(err, store.ErrNotFound) {
@@ -136,7 +144,7 @@ func toError(err error) *Error {
 	case errors.Is(err, pipeline.ErrBusy):
 		return &Error{
 			Status: http.StatusTooManyRequests, Type: "rate_limit_error", Code: "busy",
-			Message: "too many requests are waiting; try again shortly", cause: err,
+			Message: "too many requests are waiting; try again shortly", RetryAfter: busyFor(err), cause: err,
 		}
 	case errors.Is(err, pipeline.ErrClosed):
 		return &Error{

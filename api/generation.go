@@ -19,6 +19,8 @@ type generation struct {
 	stop                            []string
 	logitBias                       map[int32]float64
 	ignoreEnd                       bool
+	logprobs                        bool
+	topLogprobs                     int
 	choices                         int // n
 	stream, includeUsage            bool
 }
@@ -225,6 +227,7 @@ func (g *generation) options(o pipeline.Options, choice int) pipeline.Options {
 	o.Seed, o.LogitBias, o.IgnoreEnd = g.seed, g.logitBias, g.ignoreEnd
 	o.Stop = append(o.Stop[:len(o.Stop):len(o.Stop)], g.stop...)
 	o.Stream = uint64(choice)
+	o.LogProbs, o.TopLogProbs = g.logprobs, g.topLogprobs
 	return o
 }
 

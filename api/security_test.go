@@ -521,7 +521,8 @@ func TestSDKWithKeys(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	f := withEngine(t)
-	f.post(t, `{"messages":[{"role":"user","content":"hello"}],"max_tokens":5,"ignore_eos":true,"stream":true}`)
+	e := f.model.Load().Tokenizer.Encode(nil, "e")[0] // a reply of text, not of broken bytes
+	f.post(t, fmt.Sprintf(`{"messages":[{"role":"user","content":"hello"}],"max_tokens":5,"logit_bias":{"%d":100},"stream":true}`, e))
 	f.post(t, `{"messages":[]}`)
 	for i := range 50 {
 		f.do(t, http.MethodGet, fmt.Sprintf("/nothing/%d", i), "")
