@@ -20,9 +20,9 @@ type prompt struct {
 }
 
 var completionFields = fields{
-	served:  slices.Concat(generationFields, []string{"prompt", "echo", "best_of"}),
+	served:  slices.Concat(generationFields, []string{"prompt", "echo", "best_of", "logprobs"}),
 	idle:    idleFields,
-	refused: map[string][]string{"suffix": {`""`}, "logprobs": nil},
+	refused: map[string][]string{"suffix": {`""`}},
 }
 
 // Limits of text completions, the first three as OpenAI's specification has
@@ -39,7 +39,7 @@ func parseCompletion(o object) (*completionRequest, error) {
 		return nil, err
 	}
 	r := &completionRequest{}
-	for _, step := range []func(object) error{r.parsePrompt, r.parse, r.parseEcho, r.parseBestOf} {
+	for _, step := range []func(object) error{r.parsePrompt, r.parse, r.parseEcho, r.parseLogprobs, r.parseBestOf} {
 		if err := step(o); err != nil {
 			return nil, err
 		}
@@ -77,6 +77,25 @@ func (r *completionRequest) parseEcho(o object) error {
 	}
 	if *r.maxTokens == 0 && !r.echo {
 		return invalid("max_tokens", "max_tokens must be at least 1 unless echo is true")
+	}
+	return nil
+}
+
+// parseLogprobs reads how many alternatives to give; 0 asks for the tokens'
+// own log-probabilities.
+func (r *completionRequest) parseLogprobs(o object) error {
+	if !o.has("logprobs") {
+		return nil
+	}
+	r.logprobs = true
+	if err := o.read("logprobs", "logprobs", &r.topLogprobs); err != nil {
+		return err
+	}
+	switch {
+	case r.topLogprobs < 0 || r.topLogprobs > maxTextLogprobs:
+		return invalid("logprobs", "logprobs must lie between 0 and %d, not %d", maxTextLogprobs, r.topLogprobs)
+	case r.echo:
+		return unsupported("logprobs", "logprobs of an echoed prompt are not supported by this server")
 	}
 	return nil
 }

@@ -49,10 +49,10 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 
 // textChoice is one continuation, or a piece of it.
 type textChoice struct {
-	Text         string  `json:"text"`
-	Index        int     `json:"index"`
-	Logprobs     *string `json:"logprobs"`
-	FinishReason *string `json:"finish_reason"`
+	Text         string        `json:"text"`
+	Index        int           `json:"index"`
+	Logprobs     *textLogprobs `json:"logprobs"`
+	FinishReason *string       `json:"finish_reason"`
 }
 
 // textBody is a text completion in OpenAI's form, and so is every chunk of one.
@@ -86,13 +86,16 @@ type textCompletion struct {
 
 // all writes every choice of every prompt, in the order of their indices. emit
 // is nil, or gets the pieces of the choice that is being written.
-func (t *textCompletion) all(r *http.Request, emit func(index int, text string) error) error {
+func (t *textCompletion) all(r *http.Request, emit func(textChoice) error) error {
 	for _, p := range t.request.prompts {
 		for n := range t.request.choices {
 			index := len(t.body.Choices)
-			show := func(text string) error { return nil }
+			show := func(textChoice) error { return nil }
 			if emit != nil {
-				show = func(text string) error { return emit(index, text) }
+				show = func(c textChoice) error {
+					c.Index = index
+					return emit(c)
+				}
 			}
 			made, err := t.one(r, p, n, show)
 			if err != nil {
@@ -107,7 +110,7 @@ func (t *textCompletion) all(r *http.Request, emit func(index int, text string) 
 
 // one writes one choice of a prompt. The echo waits for the first piece: until
 // then the prompt may still be refused.
-func (t *textCompletion) one(r *http.Request, p prompt, n int, show func(string) error) (textChoice, error) {
+func (t *textCompletion) one(r *http.Request, p prompt, n int, show func(textChoice) error) (textChoice, error) {
 	made := textChoice{}
 	echoed := !t.request.echo
 	echo := func() error {
@@ -119,13 +122,14 @@ func (t *textCompletion) one(r *http.Request, p prompt, n int, show func(string)
 		if p.ids != nil {
 			made.Text = t.model.Tokenizer.Decode(p.ids)
 		}
-		return show(made.Text)
+		return show(textChoice{Text: made.Text})
 	}
+	pieces := scored{}
 	reply, err := t.generate(r, p, n, func(piece pipeline.Piece) error {
 		if err := echo(); err != nil {
 			return err
 		}
-		return show(piece.Text)
+		return show(textChoice{Text: piece.Text, Logprobs: pieces.of(piece.LogProbs)})
 	})
 	if n > 0 {
 		reply.PromptTokens = 0 // it was counted
@@ -139,6 +143,7 @@ func (t *textCompletion) one(r *http.Request, p prompt, n int, show func(string)
 		return made, err
 	}
 	made.Text += reply.Text
+	made.Logprobs = (&scored{}).of(reply.LogProbs)
 	made.FinishReason = new(string(reply.FinishReason))
 	return made, nil
 }
@@ -172,11 +177,11 @@ func (t *textCompletion) stream(r *http.Request) error {
 		}
 		return nil
 	}
-	err := t.all(r, func(index int, text string) error {
-		if err := finish(index); err != nil {
+	err := t.all(r, func(c textChoice) error {
+		if err := finish(c.Index); err != nil {
 			return err
 		}
-		return t.chunk([]textChoice{{Index: index, Text: text}}, nil)
+		return t.chunk([]textChoice{c}, nil)
 	})
 	if err != nil {
 		return err

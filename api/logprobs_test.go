@@ -60,6 +60,37 @@ func TestSDKLogprobs(t *testing.T) {
 	}
 }
 
+// TestSDKTextLogprobs is the same for text completions, whose form is older.
+func TestSDKTextLogprobs(t *testing.T) {
+	client := withEngine(t).sdk()
+	params := openai.CompletionNewParams{
+		Model: "tiny", Prompt: openai.CompletionNewParamsPromptUnion{OfString: openai.String("hello")}, Seed: openai.Int(1),
+		MaxTokens: openai.Int(12), Logprobs: openai.Int(2), Temperature: openai.Float(1.2),
+	}
+	whole, err := client.Completions.New(t.Context(), params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := whole.Choices[0].Logprobs
+	n := int(whole.Usage.CompletionTokens)
+	if n == 0 || len(l.Tokens) != n || len(l.TokenLogprobs) != n || len(l.TopLogprobs) != n || len(l.TextOffset) != n {
+		t.Fatalf("%d tokens: %s", n, whole.RawJSON())
+	}
+	stream := client.Completions.NewStreaming(t.Context(), params)
+	var tokens []string
+	var values []float64
+	var offsets []int64
+	for stream.Next() {
+		for _, c := range stream.Current().Choices {
+			tokens, values = append(tokens, c.Logprobs.Tokens...), append(values, c.Logprobs.TokenLogprobs...)
+			offsets = append(offsets, c.Logprobs.TextOffset...)
+		}
+	}
+	if diff := cmp.Diff([]any{l.Tokens, l.TokenLogprobs, l.TextOffset}, []any{tokens, values, offsets}); diff != "" || stream.Err() != nil {
+		t.Errorf("streamed: %v: %s", stream.Err(), diff)
+	}
+}
+
 // A busy model says how long it will be.
 func TestRetryAfterIsTheModelsEstimate(t *testing.T) {
 	f := newFixture(t, chatterFunc(func(context.Context, pipeline.ChatRequest, func(pipeline.Piece) error) (pipeline.Reply, error) {
