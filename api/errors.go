@@ -195,11 +195,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Status == statusClientGone {
 		return
 	}
-	after := cmp.Or(e.RetryAfter, retryAfter[e.Status])
-	if busy, ok := errors.AsType[*pipeline.BusyError](err); ok {
-		after = busy.After
-	}
-	tellRetry(w.Header(), after)
+	tellRetry(w.Header(), cmp.Or(e.RetryAfter, retryAfter[e.Status]))
 	writeJSON(w, e.Status, e)
 }
 

@@ -47,10 +47,10 @@ func (s *server) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler.SetModel(api.Model{
-		ID: "causerie", Created: time.Now(), Chatter: s.engine, Embedder: s.engine,
-		Defaults: pipeline.Options{IgnoreEnd: true},
-	})
+	model := api.ModelOf("causerie", time.Now(), s.engine)
+	model.Defaults = pipeline.Options{IgnoreEnd: true}
+	model.GenerateDefaults = model.Defaults
+	handler.SetModel(model)
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("a port to compare on: %w", err)
