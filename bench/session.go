@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"causerie/models/gpt2"
 	"causerie/models/kernels"
 	"causerie/pipeline"
 	"causerie/pipeline/sampling"
@@ -43,8 +44,9 @@ func newSession(ctx context.Context, b *bench, source *source, d kernels.DType) 
 	if config.Positions < minContext || config.VocabSize < minVocabulary {
 		return nil, fmt.Errorf("%s: a context of at least %d tokens and a vocabulary of at least %d are needed", source.label, minContext, minVocabulary)
 	}
+	sequences := max(loadedStreams, slices.Max(b.options.Streams))
 	engine, err := pipeline.NewEngine(model, pipeline.EngineOptions{
-		Threads: b.options.Threads, DType: &d, MaxSequences: max(loadedStreams, slices.Max(b.options.Streams)),
+		Threads: b.options.Threads, DType: &d, MaxSequences: sequences, KVBytes: fullContexts(model.Net, sequences),
 		NoSpeculation: !b.options.Speculate,
 	})
 	if err != nil {
@@ -55,6 +57,14 @@ func newSession(ctx context.Context, b *bench, source *source, d kernels.DType) 
 		load:   load{config: config, weightBytes: weightBytes(d), cacheValue: cacheValueBytes(d)},
 		random: rand.New(rand.NewPCG(1, 2)),
 	}, nil
+}
+
+// fullContexts is the memory of keys and values that keeps so many contexts for
+// the requests that go on from them. The engine's own default keeps less of
+// what no reply uses, and they would be computed again.
+func fullContexts(net *gpt2.Model, n int) int64 {
+	blocks := (net.Config.Positions+gpt2.BlockTokens-1)/gpt2.BlockTokens + 1
+	return int64(n*blocks) * net.NewKVMemory(0).BlockBytes()
 }
 
 func (s *session) close() error {
