@@ -78,9 +78,8 @@ func checkFigure(t *testing.T, f Figure) {
 	if limited != (f.Limit != nil) {
 		t.Errorf("%s: its limit is %v", f.Name, f.Limit)
 	}
-	// A tiny network is far from every limit, but that limit is measured while
-	// other tests run.
-	if f.Limit != nil && (f.Limit.Share <= 0 || f.Limit.Value <= 0) {
+	// A tiny network is far from every limit; nothing is beyond one.
+	if f.Limit != nil && (f.Limit.Share <= 0 || f.Limit.Share > 1 || f.Limit.Value <= 0) {
 		t.Errorf("%s: limit %+v", f.Name, *f.Limit)
 	}
 }

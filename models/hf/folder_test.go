@@ -16,8 +16,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"causerie/models/float16"
 	"causerie/models/gpt2"
-	"causerie/models/hf/safetensors"
 )
 
 // goldens are the folders that transformers wrote (testdata/README.md).
@@ -114,7 +114,7 @@ func (p plainTensor) value(i int) float32 {
 	switch p.DType {
 	case "F16":
 		h := binary.LittleEndian.Uint16(p.data[2*i:])
-		return safetensors.Float16FromBits(h) // tested there against the definition
+		return float16.FromBits(h) // tested there against the definition
 	case "BF16":
 		return math.Float32frombits(uint32(binary.LittleEndian.Uint16(p.data[2*i:])) << 16)
 	}

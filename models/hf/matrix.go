@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"causerie/models/float16"
 	"causerie/models/hf/safetensors"
 )
 
@@ -115,7 +116,7 @@ func (m matrix) readBFloat16(dst []uint16, first, rows, col, n int) error {
 	}
 	for i, v := range dst {
 		if v&bfloat16Infinity == bfloat16Infinity {
-			return m.damaged(first, col, n, i, "%g", safetensors.BFloat16FromBits(v))
+			return m.damaged(first, col, n, i, "%g", float16.BFloatFromBits(v))
 		}
 	}
 	return nil

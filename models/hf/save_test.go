@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"causerie/models/float16"
 	"causerie/models/gpt2"
 	"causerie/models/hf/safetensors"
 )
@@ -23,8 +24,8 @@ import (
 func TestSaveThenOpen(t *testing.T) {
 	round := map[safetensors.DType]func(float32) float32{
 		F32:  func(v float32) float32 { return v },
-		F16:  func(v float32) float32 { return safetensors.Float16FromBits(safetensors.Float16Bits(v)) },
-		BF16: func(v float32) float32 { return safetensors.BFloat16FromBits(safetensors.BFloat16Bits(v)) },
+		F16:  func(v float32) float32 { return float16.FromBits(float16.Bits(v)) },
+		BF16: func(v float32) float32 { return float16.BFloatFromBits(float16.BFloatBits(v)) },
 	}
 	for _, name := range goldens {
 		for dtype, rounded := range round {

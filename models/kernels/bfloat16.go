@@ -1,6 +1,6 @@
 package kernels
 
-import "math"
+import "causerie/models/float16"
 
 // A BFloat16 product rounds x to bfloat16, too, and sums in float32:
 //
@@ -17,14 +17,7 @@ import "math"
 
 // ToBFloat16 rounds x to the nearest bfloat16, ties to even. Infinities and
 // NaN stay what they are, denormals become zero.
-func ToBFloat16(x float32) uint16 {
-	const infinity = 0x7f800000
-	bits := math.Float32bits(x)
-	if bits&^(1<<31) > infinity {
-		return uint16(bits>>16) | 0x40 // NaN stays NaN without its lower half
-	}
-	return flushBFloat16(uint16((bits + 0x7fff + bits>>16&1) >> 16))
-}
+func ToBFloat16(x float32) uint16 { return flushBFloat16(float16.BFloatBits(x)) }
 
 // flushBFloat16 turns denormals into zero of the same sign.
 func flushBFloat16(x uint16) uint16 {
@@ -35,7 +28,5 @@ func flushBFloat16(x uint16) uint16 {
 	return x
 }
 
-func fromBFloat16(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
-
 // roundBFloat16 is x in float32 after rounding to bfloat16.
-func roundBFloat16(x float32) float32 { return fromBFloat16(ToBFloat16(x)) }
+func roundBFloat16(x float32) float32 { return float16.BFloatFromBits(ToBFloat16(x)) }

@@ -8,7 +8,7 @@ type path int
 
 const (
 	pathGeneric path = iota // plain Go
-	pathAVX2                // AVX2 with FMA
+	pathAVX2                // AVX2 with FMA and F16C
 	pathAVX512              // AVX-512 F, DQ, BW and VL
 )
 

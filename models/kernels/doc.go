@@ -1,4 +1,5 @@
-// Package kernels holds the float32 arithmetic a transformer is made of:
+// Package kernels holds the arithmetic a transformer is made of, in float32 and,
+// for serving, with weights in bfloat16 and int8 (bfloat16.go, int8.go, narrow.go):
 // matrix products, softmax, layer normalisation, GELU, cross-entropy and the
 // AdamW step, forward and backward, on all threads of an ordinary CPU.
 //

@@ -1,6 +1,6 @@
 package kernels
 
-import "math"
+import "causerie/models/float16"
 
 // Keys and values may be kept in 16 bits (IEEE 754 binary16): decoding reads
 // all of them for each token. They are widened when they are read, so products
@@ -61,36 +61,19 @@ func toHalfGeneric(dst []uint16, src []float32) {
 
 func fromHalfGeneric(dst []float32, src []uint16) {
 	for i, h := range src {
-		dst[i] = fromHalf(h)
+		dst[i] = float16.FromBits(h)
 	}
 }
 
-// toHalf rounds x by letting the processor do it: in a float32 between 1/2 and
-// 1 the last bit stands for 2^-24, as it does in the smallest 16-bit floats.
+// toHalf is the nearest 16-bit float, or the largest.
 func toHalf(x float32) uint16 {
-	const quiet = 0x7e00
-	bits := math.Float32bits(x)
-	sign, size := uint16(bits>>16)&0x8000, math.Float32frombits(bits&^(1<<31))
-	switch {
-	case size != size:
-		return sign | quiet | uint16(bits>>13)&0x3ff
-	case size >= largestHalf:
-		return sign | 0x7bff
-	case size < 0x1p-14: // subnormal
-		return sign | uint16(math.Float32bits(size+0.5)-math.Float32bits(0.5))
+	switch { // NaN passes
+	case x > largestHalf:
+		x = largestHalf
+	case x < -largestHalf:
+		x = -largestHalf
 	}
-	b := math.Float32bits(size)
-	return sign | uint16((b-(127-15)<<23+0xfff+b>>13&1)>>13)
-}
-
-// fromHalf moves exponent and fraction to their places in a float32, which then
-// is the value over 2^112; the product is exact.
-func fromHalf(h uint16) float32 {
-	bits := math.Float32bits(math.Float32frombits(uint32(h&0x7fff)<<13) * 0x1p112)
-	if h&0x7c00 == 0x7c00 {
-		bits |= 0x7f800000
-	}
-	return math.Float32frombits(bits | uint32(h&0x8000)<<16)
+	return float16.Bits(x)
 }
 
 // rowTimesHalfGeneric multiplies panel by panel.
@@ -102,7 +85,7 @@ func rowTimesHalfGeneric(c, a []float32, b []uint16, panelStride, panels int, ac
 			acc = c[j]
 		}
 		for p, x := range a {
-			acc = fma32(x, fromHalf(b[j/w*panelStride+p*w+j%w]), acc)
+			acc = fma32(x, float16.FromBits(b[j/w*panelStride+p*w+j%w]), acc)
 		}
 		c[j] = acc
 	}

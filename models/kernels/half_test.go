@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"causerie/models/float16"
 )
 
 // TestHalfOfEveryValue: all 16-bit floats come back as they are, and what lies
@@ -40,7 +42,7 @@ func TestHalfOfEveryValue(t *testing.T) {
 		}
 		var between []float32
 		for _, h := range all[:0x7bff] {
-			between = append(between, (fromHalf(h)+fromHalf(h+1))/2)
+			between = append(between, (float16.FromBits(h)+float16.FromBits(h+1))/2)
 		}
 		got := make([]uint16, len(between))
 		ToHalf(got, between)

@@ -86,3 +86,30 @@ func TestExpIsAccurate(t *testing.T) {
 		t.Errorf("exp(NaN) = %v", got)
 	}
 }
+
+func TestMeasureBandwidth(t *testing.T) {
+	pool := NewPool(2)
+	defer pool.Close()
+	x := make([]float32, 1<<20+13) // the end of which no kernel may read beyond
+	onPaths(t, func(t *testing.T) {
+		for _, p := range []*Pool{nil, pool} {
+			if got := MeasureBandwidth(p, x); got < 1e8 || got > 1e13 {
+				t.Errorf("%d thread(s) read %g bytes a second", p.Threads(), got)
+			}
+		}
+	})
+	if got := MeasureBandwidth(pool, x[:100]); got != 0 {
+		t.Errorf("too little to measure gave %g", got)
+	}
+}
+
+// TestReadGenericReadsAll: what it reads adds up.
+func TestReadGenericReadsAll(t *testing.T) {
+	x := make([]float32, 1024)
+	for i := range x {
+		x[i] = 1
+	}
+	if got := readGeneric(x); got != 1024 {
+		t.Errorf("1024 ones add up to %v", got)
+	}
+}

@@ -124,7 +124,7 @@ func (g *narrow) cut() {
 		g.each, g.parts = max(1, (panels+g.threads-1)/g.threads), 1
 		return
 	}
-	fit := max(1, cache/(4*g.w.steps()*g.w.width))
+	fit := max(1, cache/(4*max(1, g.w.steps())*g.w.width))
 	g.each = max(1, min(fit, panels/(tasksPerThread*g.threads)))
 	g.parts = 1
 	for g.threads > 1 && g.parts < g.tiles/4 && (panels+g.each-1)/g.each*g.parts < tasksPerThread*g.threads {
@@ -148,6 +148,7 @@ func (g *narrow) task(task int) {
 // A narrowTileArgs is some rows of y by one panel.
 type narrowTileArgs struct {
 	rows, cols, steps int
+	width             int      // of the panel
 	a                 []uint32 // cells
 	b                 []uint32 // the panel
 	fresh             bool     // the panel comes from memory
@@ -163,7 +164,7 @@ func (g *narrow) tile(t, first, last int, fresh bool) {
 	lo, hi := g.tileRows(t)
 	w, steps := g.w, g.w.steps()
 	args := narrowTileArgs{
-		rows: hi - lo, cols: w.width, steps: steps, fresh: fresh,
+		rows: hi - lo, width: w.width, steps: steps, fresh: fresh,
 		a: g.cells[lo*steps*g.words : hi*steps*g.words], ystep: w.N,
 	}
 	if w.dtype == Int8 {

@@ -49,7 +49,7 @@ func (t *narrowTileArgs) run(d DType) {
 	switch {
 	case active == pathGeneric || t.steps == 0:
 		t.runGeneric(d)
-	case t.cols < len(t.b)/t.steps:
+	case t.cols < t.width:
 		t.runPart(d)
 	case t.bias == nil:
 		t.runWhole(d, &noBias[0])
@@ -62,11 +62,11 @@ func (t *narrowTileArgs) runPart(d DType) {
 	var y [12 * 32]float32
 	var bias [32]float32
 	copy(bias[:], t.bias)
-	width, inner := len(t.b)/t.steps, *t
-	inner.y, inner.ystep = y[:], width
+	inner := *t
+	inner.y, inner.ystep = y[:], t.width
 	inner.runWhole(d, &bias[0])
 	for i := range t.rows {
-		copy(t.y[i*t.ystep:i*t.ystep+t.cols], y[i*width:])
+		copy(t.y[i*t.ystep:i*t.ystep+t.cols], y[i*t.width:])
 	}
 }
 

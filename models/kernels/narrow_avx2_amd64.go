@@ -64,6 +64,11 @@ func roundWideAVX2(dst *uint32, step int, x *float32, n int)
 //go:noescape
 func fetchAVX2(b *uint32, lines int)
 
+// readAVX2 reads n times 256 bytes from b on, and asks for what lies so many bytes ahead.
+//
+//go:noescape
+func readAVX2(b *uint32, n int, ahead int)
+
 // toHalfAVX2 rounds src to 16 bits; what is too large becomes the largest.
 //
 //go:noescape

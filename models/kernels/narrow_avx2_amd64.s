@@ -1245,6 +1245,32 @@ line:
 	JNZ        line
 	RET
 
+// func readAVX2(b *uint32, n int, ahead int)
+// Requires: AVX, MMX+
+TEXT ·readAVX2(SB), NOSPLIT, $0-24
+	MOVQ b+0(FP), AX
+	MOVQ n+8(FP), CX
+	MOVQ ahead+16(FP), DX
+
+again:
+	PREFETCHT1 (AX)(DX*1)
+	PREFETCHT1 64(AX)(DX*1)
+	PREFETCHT1 128(AX)(DX*1)
+	PREFETCHT1 192(AX)(DX*1)
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y0
+	VMOVUPS    64(AX), Y0
+	VMOVUPS    96(AX), Y0
+	VMOVUPS    128(AX), Y0
+	VMOVUPS    160(AX), Y0
+	VMOVUPS    192(AX), Y0
+	VMOVUPS    224(AX), Y0
+	ADDQ       $+256, AX
+	DECQ       CX
+	JNZ        again
+	VZEROUPPER
+	RET
+
 // func toHalfAVX2(dst *uint16, src *float32, n int)
 // Requires: AVX, F16C
 TEXT ·toHalfAVX2(SB), NOSPLIT, $0-24

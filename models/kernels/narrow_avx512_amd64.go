@@ -285,6 +285,11 @@ func roundWideAVX512(dst *uint32, step int, x *float32, n int)
 //go:noescape
 func fetchAVX512(b *uint32, lines int)
 
+// readAVX512 reads n times 256 bytes from b on, and asks for what lies so many bytes ahead.
+//
+//go:noescape
+func readAVX512(b *uint32, n int, ahead int)
+
 // toHalfAVX512 rounds src to 16 bits; what is too large becomes the largest.
 //
 //go:noescape

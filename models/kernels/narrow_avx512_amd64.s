@@ -11252,6 +11252,28 @@ line:
 	JNZ        line
 	RET
 
+// func readAVX512(b *uint32, n int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·readAVX512(SB), NOSPLIT, $0-24
+	MOVQ b+0(FP), AX
+	MOVQ n+8(FP), CX
+	MOVQ ahead+16(FP), DX
+
+again:
+	PREFETCHT1 (AX)(DX*1)
+	PREFETCHT1 64(AX)(DX*1)
+	PREFETCHT1 128(AX)(DX*1)
+	PREFETCHT1 192(AX)(DX*1)
+	VMOVUPS    (AX), Z0
+	VMOVUPS    64(AX), Z0
+	VMOVUPS    128(AX), Z0
+	VMOVUPS    192(AX), Z0
+	ADDQ       $+256, AX
+	DECQ       CX
+	JNZ        again
+	VZEROUPPER
+	RET
+
 // func toHalfAVX512(dst *uint16, src *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·toHalfAVX512(SB), NOSPLIT, $0-24

@@ -1,6 +1,10 @@
 package kernels
 
-import "math"
+import (
+	"math"
+
+	"causerie/models/float16"
+)
 
 // The parts of a narrow product in plain Go: what the assembly of gen/narrow.go
 // must match bit for bit.
@@ -86,12 +90,11 @@ func (t *narrowTileArgs) runGeneric(d DType) {
 
 // runInt8Generic is the int8 tile over cells of two words.
 func (t *narrowTileArgs) runInt8Generic() {
-	width := len(t.b) / t.steps
 	for i := range t.rows {
 		for j := range t.cols {
 			var sum int32
 			for s := range t.steps {
-				cell, w := t.a[2*(s*t.rows+i):], t.b[s*width+j]^int8Zeros
+				cell, w := t.a[2*(s*t.rows+i):], t.b[s*t.width+j]^int8Zeros
 				sum += int32(int16(cell[0]))*int32(int8(w)) + int32(int16(cell[1]))*int32(int8(w>>8)) +
 					int32(int16(cell[0]>>16))*int32(int8(w>>16)) + int32(int16(cell[1]>>16))*int32(int8(w>>24))
 			}
@@ -106,14 +109,13 @@ func (t *narrowTileArgs) runInt8Generic() {
 
 // runBFloat16Generic is the bfloat16 tile over cells of two words.
 func (t *narrowTileArgs) runBFloat16Generic() {
-	width := len(t.b) / t.steps
 	for i := range t.rows {
 		for j := range t.cols {
 			var acc float32
 			for s := range t.steps {
-				cell, w := t.a[2*(s*t.rows+i):], t.b[s*width+j]
-				acc = fma32(math.Float32frombits(cell[0]), fromBFloat16(uint16(w>>16)), acc)
-				acc = fma32(math.Float32frombits(cell[1]), fromBFloat16(uint16(w)), acc)
+				cell, w := t.a[2*(s*t.rows+i):], t.b[s*t.width+j]
+				acc = fma32(math.Float32frombits(cell[0]), float16.BFloatFromBits(uint16(w>>16)), acc)
+				acc = fma32(math.Float32frombits(cell[1]), float16.BFloatFromBits(uint16(w)), acc)
 			}
 			var bias float32
 			if t.bias != nil {

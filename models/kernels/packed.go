@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"unsafe"
+
+	"causerie/models/float16"
 )
 
 // A Packed is a linear layer's weight w[N,K] laid out for serving: panels of
@@ -187,7 +189,7 @@ func (w *Packed) Row(j int, dst []float32) {
 	case BFloat16:
 		panel := w.panel(j / w.width)[lane:]
 		for k := range dst {
-			dst[k] = fromBFloat16(uint16(panel[k/2*w.width] >> (k % 2 * 16)))
+			dst[k] = float16.BFloatFromBits(uint16(panel[k/2*w.width] >> (k % 2 * 16)))
 		}
 	case Int8:
 		panel, scale := w.panel(j / w.width)[lane:], w.scales[j]

@@ -1,5 +1,10 @@
 package kernels
 
+import (
+	"runtime"
+	"unsafe"
+)
+
 // peakWork does n rounds of a type's multiply-adds and returns how many
 // operations that was: a kernel's round is 12 vectors. Processors without
 // instructions for the narrow types multiply them as float32 or 16-bit
@@ -21,4 +26,21 @@ func peakWork(n int, d DType) int {
 		return n * chains * 8 * perAdd
 	}
 	return peakGeneric(n)
+}
+
+// readLines reads whole blocks of 64 floats, asking for memory ahead or not.
+func readLines(x []float32, ahead bool) {
+	distance := 0
+	if ahead {
+		distance = 3 << 10
+	}
+	b := (*uint32)(unsafe.Pointer(unsafe.SliceData(x)))
+	switch active {
+	case pathAVX512:
+		readAVX512(b, len(x)/64, distance)
+	case pathAVX2:
+		readAVX2(b, len(x)/64, distance)
+	default:
+		runtime.KeepAlive(readGeneric(x))
+	}
 }

@@ -2,6 +2,8 @@
 
 package kernels
 
+import "runtime"
+
 func (t *tileArgs) run() { t.runGeneric() }
 
 func transposeRows(dst []float32, dstep int, src []float32, sstep, rows, k, _ int) {
@@ -13,3 +15,5 @@ func copyRows(dst []float32, dstep int, src []float32, sstep, cols, k, _ int) {
 }
 
 func peakWork(n int, _ DType) int { return peakGeneric(n) }
+
+func readLines(x []float32, _ bool) { runtime.KeepAlive(readGeneric(x)) }

@@ -90,15 +90,6 @@ func (a *Adapter) factor(name string, rank, width int, transposed bool) *ops.Ten
 // held transposed, [rank, out], and marked Conv1D: files have it [out, rank].
 func (a *Adapter) Params() []gpt2.Param { return a.params }
 
-// ParamCount is the number of trained values.
-func (a *Adapter) ParamCount() int {
-	n := 0
-	for _, p := range a.params {
-		n += len(p.Data)
-	}
-	return n
-}
-
 // Trainable gives every factor a gradient buffer.
 func (a *Adapter) Trainable() {
 	i := 0

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"causerie/models/float16"
 )
 
 // Source is a tensor to write.
@@ -168,9 +170,9 @@ func AppendFloats(dst []byte, values []float32, dtype DType) ([]byte, error) {
 		}
 		return dst, nil
 	}
-	narrow, infinity := Float16Bits, uint16(0x7c00)
+	narrow, infinity := float16.Bits, uint16(0x7c00)
 	if dtype == BF16 {
-		narrow, infinity = BFloat16Bits, 0x7f80
+		narrow, infinity = float16.BFloatBits, 0x7f80
 	}
 	for _, v := range values {
 		h := narrow(v)

@@ -193,3 +193,21 @@ func fetch(s *isa) {
 	JNZ(LabelRef("line"))
 	RET()
 }
+
+// read writes the loop that does nothing but read.
+func read(s *isa) {
+	s.function("read", "b *uint32, n, ahead int", "reads n times 256 bytes from b on, and asks for what lies so many bytes ahead.")
+	b, n, ahead := pointer("b"), pointer("n"), pointer("ahead")
+	v := s.regs(4)
+	Label("again")
+	for at := 0; at < 256; at += 64 {
+		PREFETCHT1(Mem{Base: b, Index: ahead, Scale: 1, Disp: at})
+	}
+	for at := 0; at < 256; at += s.bytes() {
+		VMOVUPS(Mem{Base: b, Disp: at}, v[at/s.bytes()%4])
+	}
+	ADDQ(I32(256), b)
+	DECQ(n)
+	JNZ(LabelRef("again"))
+	end()
+}

@@ -29,6 +29,7 @@ func narrow(s *isa) {
 	quantizeWide(s)
 	roundWide(s)
 	fetch(s)
+	read(s)
 	halves(s)
 }
 
