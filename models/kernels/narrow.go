@@ -124,7 +124,7 @@ func (g *narrow) cut() {
 		g.each, g.parts = max(1, (panels+g.threads-1)/g.threads), 1
 		return
 	}
-	fit := max(1, cache/(4*max(1, g.w.steps())*g.w.width))
+	fit := max(1, cache/(4*g.w.steps()*g.w.width))
 	g.each = max(1, min(fit, panels/(tasksPerThread*g.threads)))
 	g.parts = 1
 	for g.threads > 1 && g.parts < g.tiles/4 && (panels+g.each-1)/g.each*g.parts < tasksPerThread*g.threads {

@@ -47,7 +47,7 @@ func (t *narrowTileArgs) ahead() int {
 // a last one that is not whole goes through a copy.
 func (t *narrowTileArgs) run(d DType) {
 	switch {
-	case active == pathGeneric || t.steps == 0:
+	case active == pathGeneric:
 		t.runGeneric(d)
 	case t.cols < t.width:
 		t.runPart(d)

@@ -162,12 +162,14 @@ func (w *Packed) fillPanelBFloat16(panel, count int, rows []uint16) {
 	}
 }
 
-// steps is how many words of one output a panel has, with what pads it.
+// steps is how many words of one output a panel has, with what pads it: at
+// least a few, lest an empty sum be a special case everywhere.
 func (w *Packed) steps() int {
+	padded := roundUp(max(1, w.K), 8)
 	if w.dtype == BFloat16 {
-		return roundUp(w.K, 8) / 2
+		return padded / 2
 	}
-	return roundUp(w.K, 8) / 4
+	return padded / 4
 }
 
 // panel is a panel of a narrow type.
