@@ -37,8 +37,10 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// FuzzChain: however a text is cut, the same reply comes out, in whole runes;
-// up to its trailing space it is a fixed point of the stages that rewrite.
+// FuzzChain: however a text is cut, the same reply comes out, in whole runes.
+// It is a beginning of the rewritten text, which is, up to trailing space, a
+// fixed point of the stages that rewrite. (The beginning itself need not be:
+// "5 !7" keeps its space, which "5 !" would lose, and a sentence ends there.)
 func FuzzChain(f *testing.F) {
 	f.Add("Assistant: 你 好 ！ don ' t. stop\nUser: x <|end|>", 9, true, uint8(15))
 	f.Add(" A reply, 3 . 5. And half", 12, true, uint8(2))
@@ -66,8 +68,18 @@ func FuzzChain(f *testing.F) {
 				t.Fatalf("%q shows the stop %q: %q", text, stop, want)
 			}
 		}
-		if again := Text(want, cut, Options{Spacing: o.Spacing, Roles: o.Roles}); strings.TrimSpace(again) != strings.TrimSpace(want) {
-			t.Fatalf("%q becomes %q becomes %q", text, want, again)
+		rewritten := rewrite(text, o)
+		if !strings.HasPrefix(rewritten, want) {
+			t.Fatalf("%q is rewritten as %q, of which %q is no beginning", text, rewritten, want)
+		}
+		if again := rewrite(rewritten, o); strings.TrimSpace(again) != strings.TrimSpace(rewritten) {
+			t.Fatalf("%q becomes %q becomes %q", text, rewritten, again)
 		}
 	})
+}
+
+// rewrite is what the stages that rewrite make of text: the others only end it.
+func rewrite(text string, o Options) string {
+	roles := roleStripper{passing: !o.Roles}
+	return roles.push(tidy(text, o.Spacing)) + roles.flush()
 }
