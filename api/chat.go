@@ -79,27 +79,34 @@ func (u *usage) add(prompt, completion int) {
 	u.TotalTokens = u.PromptTokens + u.CompletionTokens
 }
 
-// chat asks the model for the next of the request's choices.
-func (c *completion) chat(r *http.Request, emit func(pipeline.Piece) error) (choice, error) {
-	index := len(c.body.Choices)
-	reply, err := c.model.Chatter.Chat(r.Context(), pipeline.ChatRequest{
-		Messages: c.request.messages, Options: c.request.options(c.model.Defaults, index),
-	}, timed(r, emit))
-	prompt := reply.PromptTokens
-	if index > 0 {
-		prompt = 0 // it is the same one
+// addReplies counts the replies to one prompt.
+func (u *usage) addReplies(replies []pipeline.Reply) {
+	for i, reply := range replies {
+		prompt := reply.PromptTokens
+		if i > 0 {
+			prompt = 0 // it is the same one
+		}
+		u.add(prompt, reply.CompletionTokens)
 	}
-	c.body.Usage.add(prompt, reply.CompletionTokens)
-	noteReply(r, reply, c.body.Usage)
+}
+
+// chat has the model write the request's choices, all at the same time.
+func (c *completion) chat(r *http.Request, emit func(pipeline.Piece) error) error {
+	replies, err := c.model.Chatter.ChatN(r.Context(), pipeline.ChatRequest{
+		Messages: c.request.messages, Options: c.request.options(c.model.Defaults),
+	}, c.request.choices, timed(r, emit))
+	c.body.Usage.addReplies(replies)
+	noteReplies(r, replies, c.body.Usage)
 	if err != nil {
-		return choice{}, err
+		return err
 	}
-	made := choice{
-		Index: index, Message: message{Role: "assistant", Content: reply.Text}, FinishReason: string(reply.FinishReason),
-		Logprobs: logprobsOf(c.request.logprobs, reply.LogProbs),
+	for i, reply := range replies {
+		c.body.Choices = append(c.body.Choices, choice{
+			Index: i, Message: message{Role: "assistant", Content: reply.Text}, FinishReason: string(reply.FinishReason),
+			Logprobs: logprobsOf(c.request.logprobs, reply.LogProbs),
+		})
 	}
-	c.body.Choices = append(c.body.Choices, made)
-	return made, nil
+	return nil
 }
 
 // timed notes when the first piece of a reply comes, and passes pieces on to
@@ -118,12 +125,15 @@ func timed(r *http.Request, emit func(pipeline.Piece) error) func(pipeline.Piece
 	}
 }
 
-// noteReply notes what the model has done, also for a reply that failed: its
-// tokens were computed.
-func noteReply(r *http.Request, reply pipeline.Reply, u usage) {
+// noteReplies notes what the model has done, also for a request that failed: its
+// tokens were computed. Of several replies the last stands for all.
+func noteReplies(r *http.Request, replies []pipeline.Reply, u usage) {
 	note(r, func(n *requestNote) {
 		n.prompt, n.complete = u.PromptTokens, u.CompletionTokens
-		n.finish, n.reply = string(reply.FinishReason), reply.Text
+		if len(replies) > 0 {
+			last := replies[len(replies)-1]
+			n.finish, n.reply = string(last.FinishReason), last.Text
+		}
 	})
 }
 
@@ -179,10 +189,8 @@ type chatCompletion struct {
 
 // whole answers with all choices in one object.
 func (c *completion) whole(w http.ResponseWriter, r *http.Request) error {
-	for range c.request.choices {
-		if _, err := c.chat(r, nil); err != nil {
-			return err
-		}
+	if err := c.chat(r, nil); err != nil {
+		return err
 	}
 	if err := c.keep(r); err != nil {
 		return err

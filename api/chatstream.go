@@ -36,23 +36,22 @@ type usageChunk struct {
 }
 
 // stream answers with server-sent events: for each choice a chunk with the
-// role, chunks with text, a chunk with the finish reason; then usage if asked
-// for, then [DONE].
+// role, chunks with text, a chunk with the finish reason, those of different
+// choices as they come; then usage if asked for, then [DONE].
 func (c *completion) stream(w http.ResponseWriter, r *http.Request) error {
-	s := &chatStream{completion: c, late: lateStream{w: w}}
+	s := &chatStream{completion: c, late: lateStream{w: w}, begun: make([]bool, c.request.choices)}
 	return s.late.end(r, s.write(r))
 }
 
 type chatStream struct {
 	*completion
-	late lateStream
+	late  lateStream
+	begun []bool // which choices
 }
 
 func (s *chatStream) write(r *http.Request) error {
-	for range s.request.choices {
-		if err := s.choice(r); err != nil {
-			return err
-		}
+	if err := s.chat(r, s.piece); err != nil {
+		return err
 	}
 	if err := s.keep(r); err != nil {
 		return err
@@ -63,30 +62,24 @@ func (s *chatStream) write(r *http.Request) error {
 	return nil
 }
 
-func (s *chatStream) choice(r *http.Request) error {
-	index, begun := len(s.body.Choices), false
-	begin := func() error {
-		if begun {
-			return nil
-		}
-		begun = true
-		return s.send(chunkChoice{Index: index, Delta: delta{Role: "assistant", Content: new("")}})
-	}
-	made, err := s.chat(r, func(p pipeline.Piece) error {
-		if err := begin(); err != nil || p.Text == "" && len(p.LogProbs) == 0 {
+// piece sends a piece of a choice, with what belongs before and behind it.
+func (s *chatStream) piece(p pipeline.Piece) error {
+	if !s.begun[p.Index] {
+		s.begun[p.Index] = true
+		if err := s.send(chunkChoice{Index: p.Index, Delta: delta{Role: "assistant", Content: new("")}}); err != nil {
 			return err
 		}
-		return s.send(chunkChoice{
-			Index: index, Delta: delta{Content: &p.Text}, Logprobs: logprobsOf(s.request.logprobs, p.LogProbs),
-		})
-	})
-	if err != nil {
-		return err
 	}
-	if err := begin(); err != nil {
-		return err
+	if p.Text != "" || len(p.LogProbs) > 0 {
+		text := chunkChoice{Index: p.Index, Delta: delta{Content: &p.Text}, Logprobs: logprobsOf(s.request.logprobs, p.LogProbs)}
+		if err := s.send(text); err != nil {
+			return err
+		}
 	}
-	return s.send(chunkChoice{Index: index, FinishReason: &made.FinishReason})
+	if p.FinishReason == "" {
+		return nil
+	}
+	return s.send(chunkChoice{Index: p.Index, FinishReason: new(string(p.FinishReason))})
 }
 
 func (s *chatStream) send(c chunkChoice) error { return s.chunk([]chunkChoice{c}, nil) }

@@ -11,6 +11,7 @@ type completionRequest struct {
 	generation
 	prompts []prompt
 	echo    bool
+	bestOf  int // texts of which the best n are the choices; at least n
 }
 
 // prompt is a text to continue, or its token ids when they are not nil.
@@ -44,8 +45,8 @@ func parseCompletion(o object) (*completionRequest, error) {
 			return nil, err
 		}
 	}
-	if n := len(r.prompts) * r.choices; n > maxTexts {
-		return nil, invalid("n", "%d prompts with n = %d make %d texts; at most %d are allowed", len(r.prompts), r.choices, n, maxTexts)
+	if n := len(r.prompts) * r.bestOf; n > maxTexts {
+		return nil, invalid("n", "%d prompts with n or best_of = %d make %d texts; at most %d are allowed", len(r.prompts), r.bestOf, n, maxTexts)
 	}
 	return r, nil
 }
@@ -100,21 +101,21 @@ func (r *completionRequest) parseLogprobs(o object) error {
 	return nil
 }
 
-// parseBestOf lets through what asks for nothing more than n does: choosing the
-// best of more texts takes their log-probabilities.
+// parseBestOf reads how many texts are written for the choices. Which are the
+// best is known when all are whole, so there is nothing to stream before.
 func (r *completionRequest) parseBestOf(o object) error {
+	r.bestOf = r.choices
 	if !o.has("best_of") {
 		return nil
 	}
-	var best int
-	if err := o.read("best_of", "best_of", &best); err != nil {
+	if err := o.read("best_of", "best_of", &r.bestOf); err != nil {
 		return err
 	}
 	switch {
-	case best < r.choices || best > maxBestOf:
-		return invalid("best_of", "best_of must lie between n (%d) and %d, not %d", r.choices, maxBestOf, best)
-	case best > r.choices:
-		return unsupported("best_of", "best_of above n is not supported by this server")
+	case r.bestOf < r.choices || r.bestOf > maxBestOf:
+		return invalid("best_of", "best_of must lie between n (%d) and %d, not %d", r.choices, maxBestOf, r.bestOf)
+	case r.bestOf > r.choices && r.stream:
+		return invalid("best_of", "best_of above n cannot be streamed")
 	}
 	return nil
 }

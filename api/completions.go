@@ -1,17 +1,20 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"math"
 	"net/http"
+	"slices"
 	"time"
 
 	"causerie/pipeline"
 )
 
-// Generator continues prompts; *pipeline.Engine does.
+// Generator writes n continuations of a prompt; *pipeline.Engine does.
 type Generator interface {
-	Generate(ctx context.Context, r pipeline.GenerateRequest, emit func(pipeline.Piece) error) (pipeline.Reply, error)
+	GenerateN(ctx context.Context, r pipeline.GenerateRequest, n int, emit func(pipeline.Piece) error) ([]pipeline.Reply, error)
 }
 
 // completions answers POST /v1/completions.
@@ -84,109 +87,144 @@ type textCompletion struct {
 	late    lateStream
 }
 
-// all writes every choice of every prompt, in the order of their indices. emit
-// is nil, or gets the pieces of the choice that is being written.
+// all writes the choices of every prompt, one prompt after the other. emit is
+// nil, or gets the pieces of choices as they come.
 func (t *textCompletion) all(r *http.Request, emit func(textChoice) error) error {
-	for _, p := range t.request.prompts {
-		for n := range t.request.choices {
-			index := len(t.body.Choices)
-			show := func(textChoice) error { return nil }
-			if emit != nil {
-				show = func(c textChoice) error {
-					c.Index = index
-					return emit(c)
-				}
-			}
-			made, err := t.one(r, p, n, show)
-			if err != nil {
-				return asParam(err, "prompt")
-			}
-			made.Index = index
-			t.body.Choices = append(t.body.Choices, made)
+	for i, p := range t.request.prompts {
+		w := &textWriter{
+			textCompletion: t, prompt: p, first: i * t.request.choices, emit: emit,
+			echoed: make([]bool, t.request.choices), scored: make([]scored, t.request.choices),
+		}
+		if err := w.write(r); err != nil {
+			return asParam(err, "prompt")
 		}
 	}
 	return nil
 }
 
-// one writes one choice of a prompt. The echo waits for the first piece: until
-// then the prompt may still be refused.
-func (t *textCompletion) one(r *http.Request, p prompt, n int, show func(textChoice) error) (textChoice, error) {
-	made := textChoice{}
-	echoed := !t.request.echo
-	echo := func() error {
-		if echoed {
-			return nil
-		}
-		echoed = true
-		made.Text = p.text
-		if p.ids != nil {
-			made.Text = t.model.Tokenizer.Decode(p.ids)
-		}
-		return show(textChoice{Text: made.Text})
-	}
-	pieces := scored{}
-	reply, err := t.generate(r, p, n, func(piece pipeline.Piece) error {
-		if err := echo(); err != nil {
-			return err
-		}
-		return show(textChoice{Text: piece.Text, Logprobs: pieces.of(piece.LogProbs)})
-	})
-	if n > 0 {
-		reply.PromptTokens = 0 // it was counted
-	}
-	t.usage.add(reply.PromptTokens, reply.CompletionTokens)
-	noteReply(r, reply, t.usage)
-	if err == nil {
-		err = echo()
-	}
-	if err != nil {
-		return made, err
-	}
-	made.Text += reply.Text
-	made.Logprobs = (&scored{}).of(reply.LogProbs)
-	made.FinishReason = new(string(reply.FinishReason))
-	return made, nil
+// textWriter writes the choices of one prompt.
+type textWriter struct {
+	*textCompletion
+	prompt prompt
+	first  int // the number of its first choice
+	emit   func(textChoice) error
+	echoed []bool
+	scored []scored
 }
 
-func (t *textCompletion) generate(r *http.Request, p prompt, n int, emit func(pipeline.Piece) error) (pipeline.Reply, error) {
-	options := t.request.options(t.model.GenerateDefaults, n)
-	if *t.request.maxTokens > 0 {
-		return t.model.Generator.Generate(r.Context(), pipeline.GenerateRequest{Text: p.text, IDs: p.ids, Options: options}, timed(r, emit))
+func (w *textWriter) write(r *http.Request) error {
+	piece := w.piece
+	if w.emit == nil {
+		piece = nil
 	}
-	ids := p.ids
-	if ids == nil {
-		ids = t.model.Tokenizer.Encode(nil, p.text)
+	replies, err := w.generate(r, piece)
+	w.usage.addReplies(replies)
+	noteReplies(r, replies, w.usage)
+	if err != nil {
+		return err
 	}
-	for i, id := range ids {
-		if vocab := t.model.Tokenizer.VocabSize(); id < 0 || int(id) >= vocab {
-			return pipeline.Reply{}, &pipeline.TokenError{ID: id, Position: i, VocabSize: vocab}
+	for i, reply := range best(replies, w.request.choices) {
+		c := textChoice{Index: w.first + i, Text: w.echo() + reply.Text, FinishReason: new(string(reply.FinishReason))}
+		if w.request.logprobs {
+			c.Logprobs = (&scored{}).of(reply.LogProbs)
+		}
+		w.body.Choices = append(w.body.Choices, c)
+	}
+	return nil
+}
+
+// piece shows a piece of a choice. The echo waits for the first: until then the
+// prompt may still be refused.
+func (w *textWriter) piece(p pipeline.Piece) error {
+	index := w.first + p.Index
+	if !w.echoed[p.Index] {
+		w.echoed[p.Index] = true
+		if echo := w.echo(); echo != "" {
+			if err := w.emit(textChoice{Index: index, Text: echo}); err != nil {
+				return err
+			}
 		}
 	}
-	return pipeline.Reply{FinishReason: pipeline.FinishLength, PromptTokens: len(ids)}, nil
+	if p.Text != "" || len(p.LogProbs) > 0 {
+		if err := w.emit(textChoice{Index: index, Text: p.Text, Logprobs: w.scored[p.Index].of(p.LogProbs)}); err != nil {
+			return err
+		}
+	}
+	if p.FinishReason == "" {
+		return nil
+	}
+	return w.emit(textChoice{Index: index, FinishReason: new(string(p.FinishReason))})
+}
+
+// echo is the prompt, if it goes before the continuation.
+func (w *textWriter) echo() string {
+	switch {
+	case !w.request.echo:
+		return ""
+	case w.prompt.ids != nil:
+		return w.model.Tokenizer.Decode(w.prompt.ids)
+	}
+	return w.prompt.text
+}
+
+func (w *textWriter) generate(r *http.Request, emit func(pipeline.Piece) error) ([]pipeline.Reply, error) {
+	if *w.request.maxTokens == 0 {
+		return w.nothing(emit)
+	}
+	options := w.request.options(w.model.GenerateDefaults)
+	options.LogProbs = options.LogProbs || w.request.bestOf > w.request.choices
+	request := pipeline.GenerateRequest{Text: w.prompt.text, IDs: w.prompt.ids, Options: options}
+	return w.model.Generator.GenerateN(r.Context(), request, w.request.bestOf, timed(r, emit))
+}
+
+// nothing writes choices of no tokens, which are only an echo.
+func (w *textWriter) nothing(emit func(pipeline.Piece) error) ([]pipeline.Reply, error) {
+	ids := w.prompt.ids
+	if ids == nil {
+		ids = w.model.Tokenizer.Encode(nil, w.prompt.text)
+	}
+	for i, id := range ids {
+		if vocab := w.model.Tokenizer.VocabSize(); id < 0 || int(id) >= vocab {
+			return nil, &pipeline.TokenError{ID: id, Position: i, VocabSize: vocab}
+		}
+	}
+	replies := make([]pipeline.Reply, w.request.choices)
+	for i := range replies {
+		replies[i] = pipeline.Reply{FinishReason: pipeline.FinishLength, PromptTokens: len(ids)}
+		if emit == nil {
+			continue
+		}
+		if err := emit(pipeline.Piece{Index: i, FinishReason: pipeline.FinishLength}); err != nil {
+			return nil, err
+		}
+	}
+	return replies, nil
+}
+
+// best are the n replies whose tokens are the likeliest on average, best first;
+// all of them, in their order, when there are no more.
+func best(replies []pipeline.Reply, n int) []pipeline.Reply {
+	if n >= len(replies) {
+		return replies
+	}
+	likelihood := func(r pipeline.Reply) float64 {
+		if len(r.LogProbs) == 0 {
+			return math.Inf(-1) // who says nothing is no better than who says anything
+		}
+		sum := 0.0
+		for _, l := range r.LogProbs {
+			sum += l.LogProb
+		}
+		return sum / float64(len(r.LogProbs))
+	}
+	slices.SortStableFunc(replies, func(a, b pipeline.Reply) int { return cmp.Compare(likelihood(b), likelihood(a)) })
+	return replies[:n]
 }
 
 // stream sends the choices' pieces, then usage if it was asked for.
 func (t *textCompletion) stream(r *http.Request) error {
-	last := 0
-	finish := func(upTo int) error {
-		for ; last < upTo; last++ {
-			err := t.chunk([]textChoice{{Index: last, FinishReason: t.body.Choices[last].FinishReason}}, nil)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	err := t.all(r, func(c textChoice) error {
-		if err := finish(c.Index); err != nil {
-			return err
-		}
-		return t.chunk([]textChoice{c}, nil)
-	})
+	err := t.all(r, func(c textChoice) error { return t.chunk([]textChoice{c}, nil) })
 	if err != nil {
-		return err
-	}
-	if err := finish(len(t.body.Choices)); err != nil {
 		return err
 	}
 	if t.request.includeUsage {

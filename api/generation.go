@@ -209,9 +209,8 @@ func (g *generation) parseStream(o object) error {
 	return options.read("stream_options.include_usage", "include_usage", &g.includeUsage)
 }
 
-// options are the model's own with the request's put over them, for the choice
-// of that index.
-func (g *generation) options(o pipeline.Options, choice int) pipeline.Options {
+// options are the model's own with the request's put over them.
+func (g *generation) options(o pipeline.Options) pipeline.Options {
 	put(&o.Temperature, g.temperature)
 	put(&o.TopP, g.topP)
 	put(&o.MinP, g.minP)
@@ -226,7 +225,6 @@ func (g *generation) options(o pipeline.Options, choice int) pipeline.Options {
 	}
 	o.Seed, o.LogitBias, o.IgnoreEnd = g.seed, g.logitBias, g.ignoreEnd
 	o.Stop = append(o.Stop[:len(o.Stop):len(o.Stop)], g.stop...)
-	o.Stream = uint64(choice)
 	o.LogProbs, o.TopLogProbs = g.logprobs, g.topLogprobs
 	return o
 }

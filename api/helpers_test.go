@@ -49,8 +49,21 @@ var tinyEngine = sync.OnceValues(func() (*pipeline.Engine, error) {
 // chatterFunc lets a test decide what the model does.
 type chatterFunc func(context.Context, pipeline.ChatRequest, func(pipeline.Piece) error) (pipeline.Reply, error)
 
-func (f chatterFunc) Chat(ctx context.Context, r pipeline.ChatRequest, emit func(pipeline.Piece) error) (pipeline.Reply, error) {
-	return f(ctx, r, emit)
+func (f chatterFunc) ChatN(ctx context.Context, r pipeline.ChatRequest, n int, emit func(pipeline.Piece) error) (replies []pipeline.Reply, err error) {
+	for i := range n {
+		reply, err := f(ctx, r, func(p pipeline.Piece) error {
+			p.Index = i
+			return emit(p)
+		})
+		replies = append(replies, reply)
+		if err == nil {
+			err = emit(pipeline.Piece{Index: i, FinishReason: reply.FinishReason})
+		}
+		if err != nil {
+			return replies, err
+		}
+	}
+	return replies, nil
 }
 
 // fixture is a server that a test talks to over a real connection.

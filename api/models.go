@@ -13,9 +13,9 @@ import (
 	"causerie/pipeline"
 )
 
-// Chatter replies to conversations; *pipeline.Engine does.
+// Chatter writes n replies to a conversation; *pipeline.Engine does.
 type Chatter interface {
-	Chat(ctx context.Context, r pipeline.ChatRequest, emit func(pipeline.Piece) error) (pipeline.Reply, error)
+	ChatN(ctx context.Context, r pipeline.ChatRequest, n int, emit func(pipeline.Piece) error) ([]pipeline.Reply, error)
 }
 
 // Embedder turns texts into vectors; *pipeline.Engine does.

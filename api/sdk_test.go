@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"sort"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -173,6 +174,44 @@ func TestSDKCompletions(t *testing.T) {
 	}
 	if used.TotalTokens != whole.Usage.TotalTokens || used.PromptTokens == 0 {
 		t.Errorf("usage %+v, want %+v", used, whole.Usage)
+	}
+}
+
+// TestSDKBestOf holds the best of several texts against all of them.
+func TestSDKBestOf(t *testing.T) {
+	client := withEngine(t).sdk()
+	params := openai.CompletionNewParams{
+		Model: "tiny", Prompt: openai.CompletionNewParamsPromptUnion{OfString: openai.String("hello")}, MaxTokens: openai.Int(6),
+		N: openai.Int(8), Seed: openai.Int(3), Logprobs: openai.Int(0), Temperature: openai.Float(1.5),
+	}
+	all, err := client.Completions.New(t.Context(), params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	params.N, params.BestOf = openai.Int(2), openai.Int(8)
+	got, err := client.Completions.New(t.Context(), params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	likelihood := func(c openai.CompletionChoice) float64 {
+		sum := 0.0
+		for _, l := range c.Logprobs.TokenLogprobs {
+			sum += l
+		}
+		return sum / float64(len(c.Logprobs.TokenLogprobs))
+	}
+	sort.SliceStable(all.Choices, func(i, j int) bool { return likelihood(all.Choices[i]) > likelihood(all.Choices[j]) })
+	for i, c := range got.Choices {
+		if want := all.Choices[i]; c.Text != want.Text || c.Index != int64(i) || likelihood(c) != likelihood(want) {
+			t.Errorf("choice %d of the best is %q, want %q", i, c.Text, want.Text)
+		}
+	}
+	if len(got.Choices) != 2 || got.Usage.CompletionTokens != all.Usage.CompletionTokens {
+		t.Errorf("%d choices of %d tokens, want 2 of the %d that were written", len(got.Choices), got.Usage.CompletionTokens, all.Usage.CompletionTokens)
+	}
+	params.Logprobs = openai.CompletionNewParams{}.Logprobs
+	if quiet, err := client.Completions.New(t.Context(), params); err != nil || quiet.Choices[0].Text != got.Choices[0].Text || quiet.Choices[0].JSON.Logprobs.Raw() != "null" {
+		t.Errorf("without logprobs: %v, %+v", err, quiet)
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 // Engine owns a model and answers requests with it, several at a time. All its
 // methods may be called from any goroutine.
 //
-// Requests are served in the order of their arrival. Which of them run
+// Requests are served in the order of their arrival; one that asks for several
+// replies gets places for them as others leave it any. Which of them run
 // together, and what ran before, changes no reply.
 type Engine struct {
 	model   Model

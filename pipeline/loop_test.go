@@ -136,9 +136,13 @@ func TestChatN(t *testing.T) {
 	e := engineOf(t, randomModel(t, 200), EngineOptions{MaxSequences: 3})
 	req := ChatRequest{Messages: []dialogue.Turn{dialogue.User("What is tea?")}, Options: Options{MaxTokens: 15, Seed: seed(8), Stream: 2}}
 	req.Options.Temperature = 1
-	streamed := make([]string, 5)
+	streamed, finished := make([]string, 5), make([]FinishReason, 5)
 	got, err := e.ChatN(t.Context(), req, 5, func(p Piece) error {
+		if finished[p.Index] != "" {
+			t.Errorf("a piece of reply %d after its last: %+v", p.Index, p)
+		}
 		streamed[p.Index] += p.Text
+		finished[p.Index] = p.FinishReason
 		return nil
 	})
 	if err != nil {
@@ -149,7 +153,7 @@ func TestChatN(t *testing.T) {
 		one := req
 		one.Options.Stream += uint64(i)
 		want, err := e.Chat(t.Context(), one, nil)
-		if diff := cmp.Diff(want, reply, sameReply); err != nil || diff != "" || streamed[i] != want.Text {
+		if diff := cmp.Diff(want, reply, sameReply); err != nil || diff != "" || streamed[i] != want.Text || finished[i] != want.FinishReason {
 			t.Errorf("reply %d, streamed %q, %v (-alone +of five):\n%s", i, streamed[i], err, diff)
 		}
 		different = different || reply.Text != got[0].Text
@@ -161,6 +165,72 @@ func TestChatN(t *testing.T) {
 		if _, err := e.ChatN(t.Context(), req, n, nil); err == nil || !strings.Contains(err.Error(), "n must lie") {
 			t.Errorf("%d replies: %v", n, err)
 		}
+	}
+}
+
+// A request for many replies leaves a place to one that comes later and asks
+// for one.
+func TestManyRepliesShareThePlaces(t *testing.T) {
+	g := newGate()
+	e := engineOf(t, randomModel(t, 100), EngineOptions{MaxSequences: 2, NoSpeculation: true, before: g.pass})
+	g.set(true)
+	request := func(id int32) GenerateRequest {
+		return GenerateRequest{IDs: []int32{id, 2}, Options: Options{MaxTokens: 50, IgnoreEnd: true}}
+	}
+	many := make(chan error, 1)
+	go func() {
+		_, err := e.GenerateN(t.Context(), request(1), 20, nil)
+		many <- err
+	}()
+	waitFor(t, e, 1)
+	one := make(chan error, 1)
+	go func() {
+		_, err := e.Generate(t.Context(), request(3), nil)
+		one <- err
+	}()
+	waitFor(t, e, 2)
+	var written int64 // of all, when the one reply was last being written
+	g.onStep(func(int) {
+		for _, s := range e.loop.running {
+			if s.tokens[0] == 3 {
+				written = e.loop.stats.GeneratedTokens
+			}
+		}
+	})
+	g.set(false)
+	if err := errors.Join(<-one, <-many); err != nil {
+		t.Fatal(err)
+	}
+	// It waits for one of the two that may have begun, and runs beside another.
+	if written == 0 || written > 50*4 {
+		t.Errorf("the one reply was complete after %d tokens in all", written)
+	}
+}
+
+// The replies to one prompt are written side by side, and all end when their
+// client leaves.
+func TestManyRepliesEndTogether(t *testing.T) {
+	e := engineOf(t, randomModel(t, 300), EngineOptions{MaxSequences: 8, NoSpeculation: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	pieces := make(map[int]int)
+	o := Options{MaxTokens: 250, IgnoreEnd: true, Raw: true}
+	o.LogitBias = map[int32]float64{66: 900}
+	replies, err := e.GenerateN(ctx, GenerateRequest{IDs: []int32{1, 2}, Options: o}, 6, func(p Piece) error {
+		if pieces[p.Index]++; len(pieces) == 6 {
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || len(replies) != 6 {
+		t.Fatalf("%d replies, %v", len(replies), err)
+	}
+	for i, n := range pieces {
+		if n > 100 {
+			t.Errorf("reply %d had %d pieces before the last began", i, n)
+		}
+	}
+	if s := idleStats(e); s.GeneratedTokens > 6*200 || s.Running+s.Waiting != 0 {
+		t.Errorf("the replies went on without their client: %+v", s)
 	}
 }
 

@@ -45,7 +45,9 @@ type Reply struct {
 // runes and is never taken back.
 type Piece struct {
 	Index int    // which of the replies, from 0
-	Text  string // never empty, but for a last piece that has only LogProbs
+	Text  string // empty only in a last piece
+	// FinishReason is set in a reply's last piece, and in no other.
+	FinishReason FinishReason
 	// LogProbs are those of the tokens since the last piece, when
 	// Options.LogProbs is set. Text may be held back longer than its tokens,
 	// or dropped, so tokens and text need not match exactly.

@@ -112,16 +112,17 @@ func (r *request) apply(e *event, emit func(Piece) error) error {
 		reply.LogProbs = append(reply.LogProbs, *e.logProb)
 	}
 	reply.Text += e.text
-	told := r.told[e.reply]
-	untold := e.finish != "" && told < len(reply.LogProbs)
-	if emit != nil && (e.text != "" || untold) {
-		r.told[e.reply] = len(reply.LogProbs)
-		if err := emit(Piece{Index: e.reply, Text: e.text, LogProbs: reply.LogProbs[told:]}); err != nil {
-			return fmt.Errorf("passing the reply on: %w", err)
-		}
-	}
 	if e.finish != "" {
 		reply.FinishReason = e.finish
+	}
+	if emit == nil || e.text == "" && e.finish == "" {
+		return nil
+	}
+	told := r.told[e.reply]
+	r.told[e.reply] = len(reply.LogProbs)
+	p := Piece{Index: e.reply, Text: e.text, FinishReason: e.finish, LogProbs: reply.LogProbs[told:]}
+	if err := emit(p); err != nil {
+		return fmt.Errorf("passing the reply on: %w", err)
 	}
 	return nil
 }

@@ -165,23 +165,46 @@ func (l *loop) admit(room int) {
 	}
 }
 
-// nextWaiting is the sequence that waits longest.
+// nextWaiting is the sequence that may begin next: one that was preempted, or of
+// the request with the fewest replies being written, so that one that asks for
+// many does not keep the others waiting for all of them. Among equals the one
+// that waits longest.
 func (l *loop) nextWaiting() *sequence {
-	switch {
-	case len(l.preempted) > 0:
+	if len(l.preempted) > 0 {
 		return l.preempted[0]
-	case len(l.waiting) > 0:
-		return l.waiting[0]
 	}
-	return nil
+	var next *sequence
+	var asker *request // whose sequences stand together
+	fewest := len(l.running) + 1
+	for _, s := range l.waiting {
+		if s.request == asker {
+			continue
+		}
+		asker = s.request
+		if n := l.writingFor(asker); n < fewest {
+			next, fewest = s, n
+		}
+		if fewest == 0 {
+			break
+		}
+	}
+	return next
+}
+
+// writingFor is how many replies of a request have begun and are not complete.
+func (l *loop) writingFor(r *request) (n int) {
+	for _, s := range l.running {
+		if s.request == r {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *loop) dequeue(s *sequence) {
-	if len(l.preempted) > 0 && l.preempted[0] == s {
-		l.preempted = slices.Delete(l.preempted, 0, 1)
-		return
-	}
-	l.waiting = slices.Delete(l.waiting, 0, 1)
+	is := func(other *sequence) bool { return other == s }
+	l.preempted = slices.DeleteFunc(l.preempted, is)
+	l.waiting = slices.DeleteFunc(l.waiting, is)
 }
 
 // worthWaiting is how many tokens a sequence must have in common with a prompt
