@@ -27,7 +27,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	model, err := s.named(request.model)
+	model, err := s.named(r, request.model)
 	if err != nil {
 		return err
 	}

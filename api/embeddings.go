@@ -23,7 +23,7 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	model, err := s.named(request.model)
+	model, err := s.named(r, request.model)
 	if err != nil {
 		return err
 	}
@@ -33,6 +33,7 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	}
 	made, err := model.Embedder.Embed(r.Context(), pipeline.EmbedRequest{
 		Inputs: request.inputs, Pooling: model.Pooling, Dimensions: request.dimensions,
+		Adapter: model.Defaults.Adapter,
 	})
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	switch {
 	case s.stopping.Load():
 		status, state = http.StatusServiceUnavailable, "stopping"
-	case s.model.Load() == nil:
+	case s.catalog.first() == nil:
 		status, state = http.StatusServiceUnavailable, "loading"
 	}
 	tellRetry(w.Header(), retryAfter[status])

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"causerie/models/dialogue"
+	"causerie/models/lora"
 	"causerie/models/tokenizer"
 	"causerie/pipeline"
 )
@@ -44,7 +46,21 @@ type Model struct {
 	Template  dialogue.Template
 	// Context is how many tokens prompt and reply may have together.
 	Context int
+	// Tuned is nil for what the operator serves, which everybody may use and
+	// nobody can delete.
+	Tuned *Tuned
 }
+
+// Tuned says whose a model is that a client had made.
+type Tuned struct {
+	Owner string // who alone may see, use and delete it
+	// Delete removes what the model is made of. Requests under way may still
+	// use it.
+	Delete func(context.Context) error
+}
+
+// visible reports whether an owner may use the model.
+func (m *Model) visible(owner string) bool { return m.Tuned == nil || m.Tuned.Owner == owner }
 
 // ModelOf is a model that an engine runs, with everything that it can do, under
 // the given name.
@@ -53,6 +69,14 @@ func ModelOf(id string, created time.Time, e *pipeline.Engine) Model {
 		ID: id, Created: created, Chatter: e, Defaults: e.ChatDefaults(), Generator: e, GenerateDefaults: e.GenerateDefaults(),
 		Embedder: e, Tokenizer: e.Model().Tokenizer, Template: e.Model().Template, Context: e.Context(),
 	}
+}
+
+// Adapted is the model as it is through an adapter, under a name of its own. It
+// shares everything else with m, and batches of requests too.
+func (m Model) Adapted(id string, created time.Time, a *lora.Adapter) Model {
+	m.ID, m.Created = id, created
+	m.Defaults.Adapter, m.GenerateDefaults.Adapter = a.Net, a.Net
+	return m
 }
 
 // modelObject is OpenAI's description of a model.
@@ -64,25 +88,32 @@ type modelObject struct {
 }
 
 func (m *Model) object() modelObject {
-	return modelObject{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "causerie"}
+	o := modelObject{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "causerie"}
+	if m.Tuned != nil && m.Tuned.Owner != "" {
+		o.OwnedBy = m.Tuned.Owner
+	}
+	return o
 }
 
 // listModels answers GET /v1/models.
-func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) error {
-	m, err := s.ready()
-	if err != nil {
+func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
+	if _, err := s.ready(); err != nil {
 		return err
+	}
+	data := []modelObject{}
+	for _, m := range s.catalog.list(owner(r)) {
+		data = append(data, m.object())
 	}
 	writeJSON(w, http.StatusOK, struct {
 		Object string        `json:"object"`
 		Data   []modelObject `json:"data"`
-	}{"list", []modelObject{m.object()}})
+	}{"list", data})
 	return nil
 }
 
 // getModel answers GET /v1/models/{model}.
 func (s *Server) getModel(w http.ResponseWriter, r *http.Request) error {
-	m, err := s.named(chi.URLParam(r, "model"))
+	m, err := s.named(r, chi.URLParam(r, "model"))
 	if err != nil {
 		return err
 	}
@@ -90,23 +121,33 @@ func (s *Server) getModel(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// deleteModel answers DELETE /v1/models/{model}. The model that is served came
-// with the program or from the operator's folder, and no client may take it
-// away.
-func (s *Server) deleteModel(_ http.ResponseWriter, r *http.Request) error {
-	m, err := s.named(chi.URLParam(r, "model"))
+// deleteModel answers DELETE /v1/models/{model}. What came with the program or
+// from the operator's folders no client may take away.
+func (s *Server) deleteModel(w http.ResponseWriter, r *http.Request) error {
+	m, err := s.named(r, chi.URLParam(r, "model"))
 	if err != nil {
 		return err
 	}
-	return &Error{
-		Status: http.StatusForbidden, Type: "invalid_request_error", Param: "model", Code: "model_not_deletable",
-		Message: fmt.Sprintf("the model %q belongs to the server and cannot be deleted by a request", m.ID),
+	if m.Tuned == nil {
+		return &Error{
+			Status: http.StatusForbidden, Type: "invalid_request_error", Param: "model", Code: "model_not_deletable",
+			Message: fmt.Sprintf("the model %q belongs to the server and cannot be deleted by a request", m.ID),
+		}
 	}
+	if !s.catalog.remove(m.ID) { // another request was faster
+		return s.catalog.unknown(owner(r), m.ID)
+	}
+	if err := m.Tuned.Delete(r.Context()); err != nil {
+		return errors.Join(fmt.Errorf("deleting the model %s: %w", m.ID, err), s.catalog.add(m))
+	}
+	writeJSON(w, http.StatusOK, deleted{ID: m.ID, Object: "model", Deleted: true})
+	return nil
 }
 
-// ready returns the model, or why there is none yet.
+// ready returns the model that requests get which name none, or why there is
+// none yet.
 func (s *Server) ready() (*Model, error) {
-	if m := s.model.Load(); m != nil {
+	if m := s.catalog.first(); m != nil {
 		return m, nil
 	}
 	return nil, &Error{
@@ -115,18 +156,14 @@ func (s *Server) ready() (*Model, error) {
 	}
 }
 
-// named returns the model a request asks for. A request that names none gets
-// the one that is served.
-func (s *Server) named(id string) (*Model, error) {
+// named returns the model that a request asks for.
+func (s *Server) named(r *http.Request, id string) (*Model, error) {
 	m, err := s.ready()
-	if err != nil {
-		return nil, err
+	if err != nil || id == "" {
+		return m, err
 	}
-	if id != "" && id != m.ID {
-		return nil, &Error{
-			Status: http.StatusNotFound, Type: "invalid_request_error", Param: "model", Code: "model_not_found",
-			Message: fmt.Sprintf("the model %q does not exist; this server serves %q", id, m.ID),
-		}
+	if m, ok := s.catalog.find(owner(r), id); ok {
+		return m, nil
 	}
-	return m, nil
+	return nil, s.catalog.unknown(owner(r), id)
 }

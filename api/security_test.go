@@ -43,7 +43,9 @@ func withOptions(t *testing.T, set func(*Options)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.model.Store(f.model.Load())
+	if err := server.SetModel(*f.catalog.first()); err != nil {
+		t.Fatal(err)
+	}
 	f.Server = server
 	f.http.Config.Handler = checked(t, f.Handler())
 	return f
@@ -521,7 +523,7 @@ func TestSDKWithKeys(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	f := withEngine(t)
-	e := f.model.Load().Tokenizer.Encode(nil, "e")[0] // a reply of text, not of broken bytes
+	e := f.catalog.first().Tokenizer.Encode(nil, "e")[0] // a reply of text, not of broken bytes
 	f.post(t, fmt.Sprintf(`{"messages":[{"role":"user","content":"hello"}],"max_tokens":5,"logit_bias":{"%d":100},"stream":true}`, e))
 	f.post(t, `{"messages":[]}`)
 	for i := range 50 {

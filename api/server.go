@@ -74,12 +74,12 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// Server answers requests for one model. It listens before the model is
-// there: /healthz answers at once, /readyz and the model's endpoints answer
+// Server answers requests for a model, and for those added beside it. It
+// listens before the model is there: /healthz answers at once, /readyz and the model's endpoints answer
 // 503 until SetModel.
 type Server struct {
 	options  Options
-	model    atomic.Pointer[Model]
+	catalog  catalog
 	stopping atomic.Bool
 	talks    talks
 	budgets  budgets
@@ -101,8 +101,16 @@ func New(o Options) (*Server, error) {
 	return s, err
 }
 
-// SetModel makes the server ready.
-func (s *Server) SetModel(m Model) { s.model.Store(&m) }
+// SetModel makes the server ready with a model, which requests that name none
+// get, and others beside it. No two may have the same name.
+func (s *Server) SetModel(m Model, more ...Model) error { return s.catalog.set(m, more) }
+
+// AddModel serves one more model, whose name must not be taken.
+func (s *Server) AddModel(m Model) error { return s.catalog.add(&m) }
+
+// RemoveModel no longer serves a model that was added, and reports whether it
+// was. Requests that have it already go on.
+func (s *Server) RemoveModel(id string) bool { return s.catalog.remove(id) }
 
 // Handler returns the routes with their middleware.
 func (s *Server) Handler() http.Handler {

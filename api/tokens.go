@@ -69,7 +69,7 @@ func (s *Server) tokens(w http.ResponseWriter, r *http.Request, known *fields) (
 
 // tokenizing is named for endpoints that need a tokenizer.
 func (s *Server) tokenizing(r *http.Request, id string) (*Model, error) {
-	m, err := s.named(id)
+	m, err := s.named(r, id)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,9 @@ func (s *server) listen(ctx context.Context) error {
 	model := api.ModelOf("causerie", time.Now(), s.engine)
 	model.Defaults = pipeline.Options{IgnoreEnd: true}
 	model.GenerateDefaults = model.Defaults
-	handler.SetModel(model)
+	if err := handler.SetModel(model); err != nil {
+		return err
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("a port to compare on: %w", err)

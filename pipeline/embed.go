@@ -55,6 +55,8 @@ type EmbedRequest struct {
 	Pooling Pooling // PoolMean when empty
 	// Dimensions, if not 0, cuts the vectors off after so many numbers.
 	Dimensions int
+	// Adapter is what the texts go through besides the model, as in Options.
+	Adapter *gpt2.Adapter
 }
 
 // Embeddings are the vectors of an EmbedRequest's inputs, in their order.
@@ -93,9 +95,15 @@ func (e *Engine) Embed(ctx context.Context, req EmbedRequest) (Embeddings, error
 	if req.Dimensions == 0 {
 		req.Dimensions = e.Width()
 	}
+	if err := e.checkAdapter(req.Adapter); err != nil {
+		return Embeddings{}, err
+	}
 	segments, err := e.embedSegments(req.Inputs)
 	if err != nil {
 		return Embeddings{}, err
+	}
+	for i := range segments {
+		segments[i].Adapter = req.Adapter
 	}
 	if len(segments) == 0 {
 		return Embeddings{Vectors: [][]float32{}}, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"causerie/models/gpt2"
 	"causerie/pipeline/postprocess"
 	"causerie/pipeline/sampling"
 )
@@ -26,8 +27,8 @@ func (e *Engine) run(ctx context.Context, o order, emit func(Piece) error) ([]Re
 	if o.n < 1 || o.n > maxReplies {
 		return nil, &OptionError{Field: "n", Problem: fmt.Sprintf("must lie between 1 and %d, not %d", maxReplies, o.n)}
 	}
-	if a := o.options.Adapter; a != nil && !a.Fits(e.model.Net.Config) {
-		return nil, &OptionError{Field: "adapter", Problem: "was made for a model of another shape"}
+	if err := e.checkAdapter(o.options.Adapter); err != nil {
+		return nil, err
 	}
 	r := newRequest(o.n, len(o.prompt), emit == nil)
 	inner, leave, err := e.enter(ctx)
@@ -46,6 +47,13 @@ func (e *Engine) run(ctx context.Context, o order, emit func(Piece) error) ([]Re
 	e.loop.tell(func(in *inbox) { in.sequences = append(in.sequences, sequences...) })
 	err = r.collect(inner, emit)
 	return r.replies, err
+}
+
+func (e *Engine) checkAdapter(a *gpt2.Adapter) error {
+	if a != nil && !a.Fits(e.model.Net.Config) {
+		return &OptionError{Field: "adapter", Problem: "was made for a model of another shape"}
+	}
+	return nil
 }
 
 // sequence makes one of an order's replies, with nothing computed yet.

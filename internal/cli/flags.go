@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -67,6 +68,19 @@ func (f *samplingFlags) apply(o *pipeline.Options) {
 	given(&o.NoRepeatNGram, f.NoRepeatNGram)
 	o.Stop = append(o.Stop, f.Stop...)
 	o.Seed = f.Seed
+}
+
+// namedFolder is a flag's NAME=DIR.
+type namedFolder struct{ name, dir string }
+
+// UnmarshalText reads the flag.
+func (n *namedFolder) UnmarshalText(text []byte) error {
+	var ok bool
+	n.name, n.dir, ok = strings.Cut(string(text), "=")
+	if !ok || n.name == "" || n.dir == "" {
+		return fmt.Errorf("expected NAME=DIR, not %q", text)
+	}
+	return nil
 }
 
 func given[T any](dst, flag *T) {

@@ -16,6 +16,7 @@ import (
 
 	"causerie/api"
 	"causerie/api/store"
+	"causerie/models/lora"
 	"causerie/pipeline"
 )
 
@@ -24,6 +25,7 @@ type ServeCmd struct {
 	Listen string `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"HOST:PORT"`
 	Model  string `default:"default" help:"The bundled model (\"default\") or a Hugging Face GPT-2 folder." placeholder:"NAME|DIR"`
 	dtypeFlag
+	Adapter []namedFolder `sep:"none" placeholder:"NAME=DIR" help:"Serve the LoRA adapter in a folder beside the model, under a name of its own; may be repeated."`
 	Pooling string        `default:"mean" enum:"mean,last,decayed" help:"How /v1/embeddings makes one vector of a text's tokens (${enum})."`
 	Threads int           `help:"Threads that compute; 0 means one for each CPU."`
 	Slots   int           `default:"4" help:"Replies written at the same time."`
@@ -182,11 +184,32 @@ func (c *ServeCmd) load(ctx context.Context, server *api.Server, log zerolog.Log
 	id := path.Base(engine.Name())
 	model := api.ModelOf(id, start, engine)
 	model.Pooling = pipeline.Pooling(c.Pooling)
-	server.SetModel(model)
+	adapters, err := c.adapters(model, engine)
+	if err == nil {
+		err = server.SetModel(model, adapters...)
+	}
+	if err != nil {
+		return nil, errors.Join(err, closeEngine(engine))
+	}
 	net := engine.Model().Net
 	log.Info().Str("model", id).Int("parameters", net.ParamCount()).Stringer("dtype", net.DType()).
-		Float64("weights_mb", megabytes(net.WeightBytes())).Dur("load_ms", time.Since(start)).Msg("ready")
+		Float64("weights_mb", megabytes(net.WeightBytes())).Int("adapters", len(adapters)).
+		Dur("load_ms", time.Since(start)).Msg("ready")
 	return engine, nil
+}
+
+// adapters reads those that are to be served beside the model.
+func (c *ServeCmd) adapters(model api.Model, engine *pipeline.Engine) ([]api.Model, error) {
+	models := make([]api.Model, len(c.Adapter))
+	for i, given := range c.Adapter {
+		start := time.Now()
+		adapter, err := lora.OpenDir(given.dir, engine.Model().Net.Config)
+		if err != nil {
+			return nil, err
+		}
+		models[i] = model.Adapted(given.name, start, adapter)
+	}
+	return models, nil
 }
 
 // logger writes JSON lines, or coloured ones where a person watches.

@@ -5,11 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"causerie/models/hf"
+	"causerie/models/lora"
 )
 
 // startServe runs `causerie serve` and returns its address, and a function
@@ -96,6 +100,75 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// TestServeAdapters serves two adapters beside their base.
+func TestServeAdapters(t *testing.T) {
+	model := modelFolder(t)
+	one, two := adapterFolder(t, model, 1), adapterFolder(t, model, 2)
+	url, stop := startServe(t, "--model", model, "--adapter", "one="+one, "--adapter", "two="+two)
+	get(t, url+"/readyz")
+	replies := map[string]bool{}
+	for _, id := range []string{"model", "one", "two"} {
+		if body := get(t, url+"/v1/models/"+id); !strings.Contains(body, `"id":"`+id+`"`) {
+			t.Errorf("%s: %s", id, body)
+		}
+		status, body := post(t, url+"/v1/chat/completions", `{"model":"`+id+`","messages":[{"role":"user","content":"hello"}],"temperature":0,"max_tokens":12}`)
+		var reply struct {
+			Choices []struct{ Message struct{ Content string } }
+		}
+		if err := json.Unmarshal(body, &reply); err != nil || status != http.StatusOK || len(reply.Choices) != 1 {
+			t.Fatalf("%s: %d %s", id, status, body)
+		}
+		replies[reply.Choices[0].Message.Content] = true
+	}
+	if len(replies) != 3 {
+		t.Errorf("three models reply %v", replies)
+	}
+	if code := stop(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	for _, c := range []struct {
+		adapter, want string
+		code          int
+	}{
+		{one, "expected NAME=DIR", exitUsage},
+		{"=" + one, "expected NAME=DIR", exitUsage},
+		{"a=nowhere", "adapter nowhere", exitFailure},
+		{"a=" + model, "adapter_config.json", exitFailure},
+		{"model=" + one, `two models called "model"`, exitFailure},
+		{"a/b=" + one, `cannot be called "a/b"`, exitFailure},
+	} {
+		code, _, errOut := run(t, "", "serve", "--listen", "127.0.0.1:0", "--model", model, "--adapter", c.adapter)
+		if code != c.code || !strings.Contains(errOut, c.want) {
+			t.Errorf("%q: exit code %d, %q; want %d and %q", c.adapter, code, errOut, c.code, c.want)
+		}
+	}
+}
+
+// adapterFolder is an adapter of a model's folder, with random factors.
+func adapterFolder(t *testing.T, model string, seed uint64) string {
+	t.Helper()
+	folder, err := hf.OpenDir(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	a, err := lora.New(folder.Config.Model, lora.Config{Rank: 2, Targets: []string{lora.AllLinear}}, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(seed, 1))
+	for _, p := range a.Params() {
+		for i := range p.Data {
+			p.Data[i] += float32(r.NormFloat64()) / 2
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "adapter")
+	if err := a.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func TestServeRefuses(t *testing.T) {
 	for _, c := range []struct {
 		args []string
@@ -113,4 +186,23 @@ func TestServeRefuses(t *testing.T) {
 			t.Errorf("%q: exit code %d, %q; want %d and %q", c.args, code, errOut, c.code, c.want)
 		}
 	}
+}
+
+// post sends a body of JSON and returns status and answer.
+func post(t *testing.T, url, body string) (int, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, data
 }
