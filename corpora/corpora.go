@@ -3,18 +3,24 @@
 //
 // # What a dialogue corpus is
 //
-// A dialogue corpus is a file with many conversations. Four formats are read,
+// A dialogue corpus is a file with many conversations. Five formats are read,
 // each of them plain or compressed with gzip or zstd:
 //
 //	turns     JSON Lines: {"id": "a1", "lang": "en", "turns": ["Hi!", "Hello!", "How are you?"]}
 //	openai    JSON Lines: {"messages": [{"role": "user", "content": "Hi!"}, {"role": "assistant", …}]}
 //	chitchat  text: one turn a line, an empty line between conversations
 //	tsv       text: one conversation a line, its turns in columns
+//	preferences  JSON Lines: {"input": {"messages": […]}, "preferred_output": [{"role": "assistant", …}],
+//	             "non_preferred_output": [{"role": "assistant", …}]}
 //
 // Where a format does not name the speakers, they take turns and the user
 // speaks first. Open finds the format out by itself; Reader.Next gives one
 // Dialogue after the other, and a *BadLine error, with file, line and reason,
 // for what is no dialogue.
+//
+// A line of preferences is a conversation with two replies to it, one of which
+// is better. The better one is the Dialogue's last turn, so that whoever wants
+// dialogues gets good ones; the other one is beside it, in Dialogue.Rejected.
 //
 // # How turns become training windows
 //
@@ -29,6 +35,10 @@
 // example sees its neighbours: the model treats each as a segment of its own.
 // A Stream's position is a few numbers (DatasetState): a run that was stopped
 // goes on with exactly the batches that it would have seen.
+//
+// With EncodeOptions.Preferences a Dialogue becomes a pair of examples instead,
+// the better reply and the rejected one behind the same prompt. A Batch then
+// holds whole pairs.
 //
 // # Where to add a format
 //
@@ -50,6 +60,11 @@ type Dialogue struct {
 	ID    string          // from the file, or "name:line" where the format has none
 	Lang  string          // "en", "zh", … as the file says; may be empty
 	Turns []dialogue.Turn // at least one, none of them empty
+
+	// Rejected, if not empty, makes the dialogue a preference: the last turn,
+	// which is the assistant's and follows one of the user, is a better reply
+	// than this text.
+	Rejected string
 }
 
 // Format names how a file holds its dialogues.
@@ -63,11 +78,13 @@ const (
 	FormatOpenAI   Format = "openai"
 	FormatChitchat Format = "chitchat"
 	FormatTSV      Format = "tsv"
+	// FormatPreferences is OpenAI's format for preference fine-tuning.
+	FormatPreferences Format = "preferences"
 )
 
 // Formats lists the formats that can be asked for by name.
 func Formats() []Format {
-	return []Format{FormatTurns, FormatOpenAI, FormatChitchat, FormatTSV}
+	return []Format{FormatTurns, FormatOpenAI, FormatChitchat, FormatTSV, FormatPreferences}
 }
 
 // ParseFormat finds a format by its name; "" and "auto" are FormatAuto.
@@ -75,7 +92,7 @@ func ParseFormat(name string) (Format, error) {
 	if name == "" || name == "auto" {
 		return FormatAuto, nil
 	}
-	names := make([]string, 0, 4)
+	var names []string
 	for _, f := range Formats() {
 		if string(f) == name {
 			return f, nil

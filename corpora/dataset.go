@@ -58,12 +58,34 @@ type source struct {
 	marks  []uint8 // of ids[i] as a target: bit 0 text, the others index levels
 	starts []int   // example i is ids[starts[i]:starts[i+1]], one id longer than its rows
 	bytes  []int32 // TextBytes of example i
+	pairs  bool    // examples 2u and 2u+1 go together
+	first  int     // Batch.Index of example 0
 }
 
 func (s *source) examples() int { return len(s.bytes) }
 
-// rows is the number of tokens that the model reads for example i.
-func (s *source) rows(i int) int { return s.starts[i+1] - s.starts[i] - 1 }
+// units is the number of what is drawn and put into batches whole: pairs of
+// examples, or single ones.
+func (s *source) units() int {
+	if s.pairs {
+		return len(s.bytes) / 2
+	}
+	return len(s.bytes)
+}
+
+// unit returns the examples of unit u, from first to before end.
+func (s *source) unit(u int) (first, end int) {
+	if s.pairs {
+		return 2 * u, 2*u + 2
+	}
+	return u, u + 1
+}
+
+// rows is the number of tokens that the model reads for unit u.
+func (s *source) rows(u int) int {
+	first, end := s.unit(u)
+	return s.starts[end] - s.starts[first] - (end - first)
+}
 
 // Load reads and encodes the sources. They are read concurrently, so the
 // tokenizer and the template must be safe for concurrent use; the result does
@@ -106,6 +128,11 @@ func Load(ctx context.Context, t Tokenizer, tpl dialogue.Template, sources []Sou
 	if len(d.sources) == 0 {
 		return nil, errors.New("corpus: no dialogue is left")
 	}
+	first := 0
+	for _, s := range d.sources {
+		s.first = first
+		first += s.examples()
+	}
 	d.sum = sync.OnceValue(d.fingerprint)
 	return d, nil
 }
@@ -132,7 +159,7 @@ func (l *loader) load(ctx context.Context, src Source, o Options) (_ *source, er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	l.out = &source{info: SourceInfo{Path: src.Path, Weight: src.Weight}, starts: []int{0}}
+	l.out = &source{info: SourceInfo{Path: src.Path, Weight: src.Weight}, starts: []int{0}, pairs: l.encoder.pairs}
 	taken := 0
 	for ctx.Err() == nil {
 		d, err := r.Next()
@@ -144,6 +171,9 @@ func (l *loader) load(ctx context.Context, src Source, o Options) (_ *source, er
 		}
 		if l.keep != nil && !l.keep(d) {
 			continue
+		}
+		if l.encoder.pairs && d.Rejected == "" {
+			return nil, fmt.Errorf("corpus %s: dialogue %s is no preference: nothing says which reply would be worse", src.Path, d.ID)
 		}
 		taken++
 		l.encoder.encode(d, l.add)
@@ -217,13 +247,13 @@ func (d *Dataset) Total() SourceInfo {
 	return total
 }
 
-// Longest is the number of rows of the longest example: the smallest budget
-// that Stream and Batches accept.
+// Longest is the number of rows of the longest example, or pair of them: the
+// smallest budget that Stream accepts.
 func (d *Dataset) Longest() int {
 	longest := 0
 	for _, s := range d.sources {
-		for i := range s.bytes {
-			longest = max(longest, s.rows(i))
+		for u := range s.units() {
+			longest = max(longest, s.rows(u))
 		}
 	}
 	return longest

@@ -110,6 +110,9 @@ func checkBatch(t *testing.T, b *Batch, rows int) {
 	if b.Rows() > rows || b.Rows() == 0 {
 		t.Errorf("%d rows, the budget is %d", b.Rows(), rows)
 	}
+	if len(b.Index) != len(b.Examples) {
+		t.Errorf("%d examples, %d of them numbered", len(b.Examples), len(b.Index))
+	}
 	var flat Batch
 	for _, e := range b.Examples {
 		flat.Tokens = append(flat.Tokens, e.Tokens...)
@@ -118,7 +121,7 @@ func checkBatch(t *testing.T, b *Batch, rows int) {
 		flat.Text = append(flat.Text, e.Text...)
 		flat.TextBytes += e.TextBytes
 	}
-	flat.Examples = b.Examples
+	flat.Examples, flat.Index = b.Examples, b.Index
 	if diff := cmp.Diff(&flat, b); diff != "" {
 		t.Errorf("flat (-want +got):\n%s", diff)
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// formatJSON stands for either JSON format, as long as the keys are not known.
+// formatJSON stands for any JSON format, as long as the keys are not known.
 const formatJSON Format = "json"
 
 // formatOfName tells what a file's extension promises: formatJSON,
@@ -67,11 +67,17 @@ func formatOfObject(line []byte) Format {
 	if len(line) == 0 || line[0] != '{' {
 		return FormatAuto
 	}
-	var keys struct{ Turns, Messages json.RawMessage }
+	var keys struct {
+		Turns, Messages json.RawMessage
+		Preferred       json.RawMessage `json:"preferred_output"`
+		Rejected        json.RawMessage `json:"non_preferred_output"`
+	}
 	if json.Unmarshal(line, &keys) != nil {
 		return FormatAuto
 	}
 	switch {
+	case keys.Preferred != nil || keys.Rejected != nil:
+		return FormatPreferences
 	case keys.Messages != nil:
 		return FormatOpenAI
 	case keys.Turns != nil:
@@ -90,5 +96,5 @@ func (r *Reader) notObject(line []byte) error {
 	if err := json.Unmarshal(line, &object); err != nil {
 		return r.badLine("%s", jsonReason(err))
 	}
-	return r.badLine(`neither the key "turns" nor "messages"`)
+	return r.badLine(`none of the keys "turns", "messages" and "preferred_output"`)
 }

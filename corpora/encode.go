@@ -1,6 +1,10 @@
 package corpora
 
-import "causerie/models/dialogue"
+import (
+	"slices"
+
+	"causerie/models/dialogue"
+)
 
 // Tokenizer is what this package needs of a tokenizer; tokenizer.Tokenizer has it.
 type Tokenizer interface {
@@ -78,7 +82,8 @@ type encoder struct {
 	t       Tokenizer
 	tpl     dialogue.Template
 	loss    Loss
-	limit   int // of ids in a window; 0 = none
+	pairs   bool // see EncodeOptions.Preferences
+	limit   int  // of ids in a window; 0 = none
 	begin   []int32
 	end     []int32
 	arena   []int32
@@ -95,28 +100,23 @@ func newEncoder(t Tokenizer, tpl dialogue.Template, o EncodeOptions) *encoder {
 	if o.Context > 0 {
 		e.limit = o.Context + 1 // the last id is only a target
 	}
+	if o.Preferences {
+		e.pairs, e.loss = true, LossReplies
+	}
 	return e
 }
 
 // encode calls emit for every window of d. The window is valid during the call.
 func (e *encoder) encode(d Dialogue, emit func(*window)) {
-	e.arena, e.spelled = e.arena[:0], e.spelled[:0]
-	for _, turn := range d.Turns {
-		e.spelled = append(e.spelled, e.spell(turn))
+	e.arena = e.arena[:0]
+	if e.pairs {
+		e.pair(d, emit)
+		return
 	}
-	prelude, rest := e.spelled, []spelled(nil)
-	for i, s := range e.spelled {
-		if s.turn.Role != dialogue.RoleSystem {
-			prelude, rest = e.spelled[:i], e.spelled[i:]
-			break
-		}
-	}
+	prelude, rest := e.spellTurns(d.Turns)
 	if e.limit == 0 {
 		e.emit(prelude, rest, true, emit)
 		return
-	}
-	if half := e.limit / 2; length(prelude) > half {
-		prelude = e.fit(prelude, half)
 	}
 	room := e.limit - len(e.begin) - length(prelude)
 	for start := 0; start < len(rest); {
@@ -136,6 +136,24 @@ func (e *encoder) encode(d Dialogue, emit func(*window)) {
 		e.emit(prelude, rest[start:stop], stop == len(rest), emit)
 		start = stop
 	}
+}
+
+// spellTurns spells turns. The prelude are the leading system turns, shortened
+// if they take more than half of the context.
+func (e *encoder) spellTurns(turns []dialogue.Turn) (prelude, rest []spelled) {
+	e.spelled = e.spelled[:0]
+	for _, turn := range turns {
+		e.spelled = append(e.spelled, e.spell(turn))
+	}
+	first := slices.IndexFunc(e.spelled, func(s spelled) bool { return s.turn.Role != dialogue.RoleSystem })
+	if first < 0 {
+		first = len(e.spelled)
+	}
+	prelude, rest = e.spelled[:first], e.spelled[first:]
+	if half := e.limit / 2; e.limit > 0 && length(prelude) > half {
+		prelude = e.fit(prelude, half)
+	}
+	return prelude, rest
 }
 
 // nextExchange returns the index after the exchange that starts at i: that of

@@ -53,6 +53,10 @@ type EncodeOptions struct {
 	Context int
 	// Loss is what is learnt; the zero value means LossAll.
 	Loss Loss
+	// Preferences makes two examples of a dialogue: first the one that ends in
+	// the better reply, then the one that ends in the rejected reply. The
+	// prompt is the same in both, and only the replies count, whatever Loss is.
+	Preferences bool
 }
 
 // Validate says which option makes no sense.
@@ -68,6 +72,7 @@ func (o EncodeOptions) Validate() error {
 // are what the model takes; Examples points into them.
 type Batch struct {
 	Examples  []Example
+	Index     []int // which examples of the Dataset these are, in the order of Batches
 	Tokens    []int32
 	Targets   []int32
 	Weights   []float32

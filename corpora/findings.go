@@ -21,7 +21,11 @@ func (f Findings) WriteText(w io.Writer) error {
 }
 
 func (f FileFindings) write(b *strings.Builder, use string) {
-	fmt.Fprintf(b, "%s %s: %d dialogues, %d turns, %d tokens (%d to learn)", use, f.Path, f.Dialogues, f.Turns, f.Tokens, f.Learnt)
+	what, long := "dialogues", "longer than the context, cut into windows"
+	if f.Preferences > 0 {
+		what, long = "preferences", "longer than the context, so without the oldest turns or shortened"
+	}
+	fmt.Fprintf(b, "%s %s: %d %s, %d turns, %d tokens (%d to learn)", use, f.Path, f.Dialogues, what, f.Turns, f.Tokens, f.Learnt)
 	if f.Dialogues > 0 {
 		fmt.Fprintf(b, "; tokens of a dialogue: median %d, longest %d", f.DialogueTokens.P50, f.DialogueTokens.Max)
 	}
@@ -37,7 +41,8 @@ func (f FileFindings) write(b *strings.Builder, use string) {
 	}
 	f.Overlap.write(b, "also in the training data, so the validation loss will flatter")
 	f.Duplicated.write(b, "there before, word for word")
-	f.TooLong.write(b, "longer than the context, cut into windows")
+	f.Reversed.write(b, "contradicting an earlier line, which prefers the other reply")
+	f.TooLong.write(b, long)
 	f.NoAnswer.write(b, "without a turn of the assistant")
 	f.Unlearnt.write(b, "with nothing to learn")
 	if f.CutBytes > 0 {

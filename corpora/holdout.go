@@ -11,7 +11,8 @@ import (
 // HoldOut chooses dialogues that are measured on and not learnt. The choice is
 // a function of a dialogue's content and of a seed: a dialogue that occurs
 // twice is on one side both times, and adding or reordering others does not
-// move it (as long as the limit stays). The zero value holds nothing out.
+// move it (as long as the limit stays). Of preferences only the prompt counts:
+// all pairs of replies to it are on one side. The zero value holds nothing out.
 type HoldOut struct {
 	seed  uint64
 	limit uint64 // dialogues with a smaller hash are held out
@@ -61,6 +62,9 @@ func (h HoldOut) Held(d Dialogue) bool { return h.limit > 0 && h.hash(d) < h.lim
 func (h HoldOut) Kept(d Dialogue) bool { return !h.Held(d) }
 
 func (h HoldOut) hash(d Dialogue) uint64 {
+	if d.Rejected != "" {
+		d.Turns, d.Rejected = d.Turns[:len(d.Turns)-1], ""
+	}
 	key, _ := keyOf(d, nil)
 	return mix(h.seed, binary.LittleEndian.Uint64(key[:8]), binary.LittleEndian.Uint64(key[8:]))
 }

@@ -11,12 +11,26 @@ import (
 	"causerie/models/dialogue"
 )
 
-// jsonLine is a line of either JSON format.
+// jsonLine is a line of FormatTurns or FormatOpenAI.
 type jsonLine struct {
 	ID       json.RawMessage `json:"id"`
 	Lang     string          `json:"lang"`
 	Turns    []string        `json:"turns"`
 	Messages []jsonMessage   `json:"messages"`
+}
+
+// dialogue makes a Dialogue of the line.
+func (l *jsonLine) dialogue(f Format) (d Dialogue, err error) {
+	d.Lang = l.Lang
+	if d.ID, err = jsonID(l.ID); err != nil {
+		return d, err
+	}
+	if f == FormatOpenAI {
+		d.Turns, err = openAITurns(l.Messages)
+	} else {
+		d.Turns, err = alternating(l.Turns, "turns")
+	}
+	return d, err
 }
 
 type jsonMessage struct {
@@ -27,27 +41,23 @@ type jsonMessage struct {
 	FunctionCall json.RawMessage `json:"function_call"`
 }
 
-// json parses a line of FormatTurns or FormatOpenAI.
+// json parses a line of a JSON format.
 func (r *Reader) json(line []byte) (Dialogue, error) {
-	var in jsonLine
-	if err := json.Unmarshal(line, &in); err != nil {
+	var in interface {
+		dialogue(Format) (Dialogue, error)
+	} = &jsonLine{}
+	if r.format == FormatPreferences {
+		in = &jsonPreference{}
+	}
+	if err := json.Unmarshal(line, in); err != nil {
 		if bytes.HasPrefix(bytes.TrimSpace(line), []byte("[")) {
 			return Dialogue{}, r.notObject(bytes.TrimSpace(line))
 		}
 		return Dialogue{}, r.badLine("%s", jsonReason(err))
 	}
-	d := Dialogue{Lang: in.Lang}
-	var err error
-	if d.ID, err = jsonID(in.ID); err != nil {
-		return Dialogue{}, r.badLine("%v", err)
-	}
-	if r.format == FormatOpenAI {
-		d.Turns, err = openAITurns(in.Messages)
-	} else {
-		d.Turns, err = alternating(in.Turns, "turns")
-	}
+	d, err := in.dialogue(r.format)
 	if err == nil {
-		err = loneSurrogate(line, d.Turns)
+		err = loneSurrogate(line, d)
 	}
 	if err != nil {
 		return Dialogue{}, r.badLine("%v", err)
@@ -93,17 +103,20 @@ func jsonID(raw json.RawMessage) (string, error) {
 
 // loneSurrogate finds the one way in which valid JSON can hold invalid
 // Unicode: half a pair of \u escapes, which the decoder has replaced.
-func loneSurrogate(line []byte, turns []dialogue.Turn) error {
+func loneSurrogate(line []byte, d Dialogue) error {
 	if !bytes.Contains(line, []byte(`\u`)) || bytes.Contains(line, []byte("\uFFFD")) {
 		return nil
 	}
 	if bytes.Contains(bytes.ToLower(line), []byte(`\ufffd`)) {
 		return nil
 	}
-	for i, t := range turns {
+	for i, t := range d.Turns {
 		if strings.ContainsRune(t.Text, '\uFFFD') {
 			return fmt.Errorf(`turn %d: a \u escape is half a surrogate pair, which is not Unicode`, i+1)
 		}
+	}
+	if strings.ContainsRune(d.Rejected, '\uFFFD') {
+		return errors.New(`the reply that is not preferred: a \u escape is half a surrogate pair, which is not Unicode`)
 	}
 	return nil
 }
@@ -139,6 +152,8 @@ func typeName(t reflect.Type) string {
 		return "a string"
 	case reflect.Float64:
 		return "a number"
+	case reflect.Bool:
+		return "true or false"
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.String {
 			return "a list of strings"

@@ -85,13 +85,16 @@ func lengthsOf(lengths []int32) Lengths {
 	}
 }
 
-// contentKey stands for who says what in a dialogue.
+// contentKey stands for who says what in a dialogue, and what is rejected.
 type contentKey [16]byte
 
 func keyOf(d Dialogue, buf []byte) (contentKey, []byte) {
 	buf = buf[:0]
 	for _, t := range d.Turns {
 		buf = append(append(append(append(buf, t.Role...), 0), t.Text...), 0)
+	}
+	if d.Rejected != "" {
+		buf = append(append(buf, "rejected\x00"...), d.Rejected...)
 	}
 	sum := sha256.Sum256(buf)
 	return contentKey(sum[:16]), buf

@@ -16,8 +16,15 @@ type builder struct {
 	bytes []int32
 }
 
-// add appends example i of a source.
-func (b *builder) add(s *source, i int) {
+// add appends unit u of a source.
+func (b *builder) add(s *source, u int) {
+	first, end := s.unit(u)
+	for i := first; i < end; i++ {
+		b.addExample(s, i)
+	}
+}
+
+func (b *builder) addExample(s *source, i int) {
 	ids, marks := s.ids[s.starts[i]:s.starts[i+1]], s.marks[s.starts[i]:s.starts[i+1]]
 	n := len(ids) - 1
 	b.batch.Tokens = append(b.batch.Tokens, ids[:n]...)
@@ -28,6 +35,7 @@ func (b *builder) add(s *source, i int) {
 	}
 	b.ends = append(b.ends, len(b.batch.Tokens))
 	b.bytes = append(b.bytes, s.bytes[i])
+	b.batch.Index = append(b.batch.Index, s.first+i)
 	b.batch.TextBytes += int(s.bytes[i])
 }
 
@@ -51,19 +59,20 @@ func (b *builder) take() *Batch {
 }
 
 // Batches yields all examples once, in the order of the files, packed into
-// batches of at most rows rows. An example that is longer than rows (which
-// Context forbids, if it is no larger) is a batch of its own.
+// batches of at most rows rows; pairs stay together. What is longer than rows
+// (which Context forbids of an example, if it is no larger) is a batch of its
+// own.
 func (d *Dataset) Batches(rows int) iter.Seq[*Batch] {
 	return func(yield func(*Batch) bool) {
 		b := builder{d: d}
 		for _, s := range d.sources {
-			for i := range s.bytes {
-				if len(b.ends) > 0 && b.batch.Rows()+s.rows(i) > rows {
+			for u := range s.units() {
+				if len(b.ends) > 0 && b.batch.Rows()+s.rows(u) > rows {
 					if !yield(b.take()) {
 						return
 					}
 				}
-				b.add(s, i)
+				b.add(s, u)
 			}
 		}
 		if len(b.ends) > 0 {
@@ -76,8 +85,8 @@ func (d *Dataset) Batches(rows int) iter.Seq[*Batch] {
 type DatasetState struct {
 	Fingerprint string   `json:"fingerprint"` // of the dataset
 	Seed        uint64   `json:"seed"`
-	Draws       uint64   `json:"draws"` // examples drawn from all sources
-	Drawn       []uint64 `json:"drawn"` // examples drawn from each source
+	Draws       uint64   `json:"draws"` // examples, or pairs, drawn from all sources
+	Drawn       []uint64 `json:"drawn"` // the same of each source
 }
 
 // Stream is an endless row of training batches: each source is shuffled anew
@@ -104,21 +113,29 @@ type order struct {
 // most rows rows, so rows must be at least Longest.
 func (d *Dataset) Stream(rows int, seed uint64) (*Stream, error) {
 	if longest := d.Longest(); rows < longest {
-		return nil, fmt.Errorf("corpus: a batch of %d rows cannot hold the longest example of %d", rows, longest)
+		return nil, fmt.Errorf("corpus: a batch of %d rows cannot hold the longest %s of %d", rows, d.unitName(), longest)
 	}
 	s := &Stream{d: d, rows: rows, seed: seed}
 	s.drawn = make([]uint64, len(d.sources))
 	s.orders = make([]order, len(d.sources))
-	// A source of n examples is drawn in proportion to n times its weight:
+	// A source of n examples, or pairs, is drawn in proportion to n times its weight:
 	// then its part of all tokens is its natural one times its weight.
 	sum := 0.0
 	for _, src := range d.sources {
 		// The conversion keeps compilers from fusing, which would round
 		// differently on different machines.
-		sum += float64(float64(src.examples()) * src.info.Weight)
+		sum += float64(float64(src.units()) * src.info.Weight)
 		s.shares = append(s.shares, sum)
 	}
 	return s, nil
+}
+
+// unitName is what is drawn, in words.
+func (d *Dataset) unitName() string {
+	if d.sources[0].pairs {
+		return "pair of examples"
+	}
+	return "example"
 }
 
 // Next returns the next batch, which is the caller's.
@@ -130,12 +147,12 @@ func (s *Stream) Next() *Batch {
 	b.batch.Text = make([]bool, 0, s.rows)
 	for {
 		i := s.choose()
-		src, example := s.d.sources[i], s.example(i)
-		if b.batch.Rows()+src.rows(example) > s.rows {
-			// The example has not been drawn: the next batch begins with it.
+		src, unit := s.d.sources[i], s.unit(i)
+		if b.batch.Rows()+src.rows(unit) > s.rows {
+			// The unit has not been drawn: the next batch begins with it.
 			return b.take()
 		}
-		b.add(src, example)
+		b.add(src, unit)
 		s.draws++
 		s.drawn[i]++
 	}
@@ -149,9 +166,9 @@ func (s *Stream) choose() int {
 	return min(sort.SearchFloat64s(s.shares, u), len(s.shares)-1)
 }
 
-// example returns which example of a source its next draw takes.
-func (s *Stream) example(source int) int {
-	n := uint64(s.d.sources[source].examples())
+// unit returns which example, or pair, of a source its next draw takes.
+func (s *Stream) unit(source int) int {
+	n := uint64(s.d.sources[source].units())
 	pass := s.drawn[source] / n
 	o := &s.orders[source]
 	if o.index == nil || o.pass != pass {
@@ -166,7 +183,7 @@ func (s *Stream) example(source int) int {
 func (s *Stream) Passes() []float64 {
 	passes := make([]float64, len(s.drawn))
 	for i, n := range s.drawn {
-		passes[i] = float64(n) / float64(s.d.sources[i].examples())
+		passes[i] = float64(n) / float64(s.d.sources[i].units())
 	}
 	return passes
 }

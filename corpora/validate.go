@@ -50,15 +50,17 @@ type Findings struct {
 // FileFindings describes one file. Skipped and Bad are its bad lines.
 type FileFindings struct {
 	FileReport
-	Weight   float64 `json:"weight"`   // in the mix
-	Examples int     `json:"examples"` // windows that training makes of the dialogues
-	Rows     int     `json:"rows"`     // tokens that the model reads in one pass
-	Learnt   int     `json:"learnt"`   // tokens with a target that counts
-	CutBytes int     `json:"cut_bytes"`
+	Weight      float64 `json:"weight"`                // in the mix
+	Examples    int     `json:"examples"`              // windows that training makes of the dialogues
+	Preferences int     `json:"preferences,omitempty"` // pairs of windows, where those are learnt from
+	Rows        int     `json:"rows"`                  // tokens that the model reads in one pass
+	Learnt      int     `json:"learnt"`                // tokens with a target that counts
+	CutBytes    int     `json:"cut_bytes"`
 
 	TooLong    Lines `json:"too_long,omitzero"`    // dialogues longer than the context: cut into windows
 	Duplicated Lines `json:"duplicated,omitzero"`  // dialogues that an earlier line has, here or in a file before
 	Unlearnt   Lines `json:"unlearnt,omitzero"`    // dialogues in which nothing counts
+	Reversed   Lines `json:"reversed,omitzero"`    // preferences for a reply that an earlier line rejects in favour of the other
 	Overlap    Lines `json:"overlap,omitzero"`     // of a validation file: dialogues that are learnt
 	NoAnswer   Lines `json:"no_answer,omitzero"`   // dialogues without a turn of the assistant
 	LongestRow int   `json:"longest_row,omitzero"` // tokens of the longest window
@@ -149,15 +151,26 @@ func (v *validator) file(ctx context.Context, path string, other, seen map[conte
 		}
 		line := r.Line()
 		v.ids = spellOut(v.ids[:0], v.o.Template, d)
+		tokens := len(v.ids)
 		var key contentKey
 		key, v.buf = keyOf(d, v.buf)
-		m.add(d, key, len(v.ids))
-		v.windows(&f, e, d, line)
+		if v.o.Encode.Preferences && d.Rejected != "" {
+			v.ids = spellOut(v.ids[:0], v.o.Template, d.reversed())
+		}
+		m.add(d, key, tokens)
+		v.windows(&f, e, d, line, max(tokens, len(v.ids)))
 		if _, ok := other[key]; ok {
 			f.Overlap.add(line, v.o.List)
 		}
 		if _, ok := seen[key]; ok {
 			f.Duplicated.add(line, v.o.List)
+		}
+		if d.Rejected != "" {
+			var reversed contentKey
+			reversed, v.buf = keyOf(d.reversed(), v.buf)
+			if _, ok := seen[reversed]; ok {
+				f.Reversed.add(line, v.o.List)
+			}
 		}
 		seen[key] = struct{}{}
 	}
@@ -167,9 +180,9 @@ func (v *validator) file(ctx context.Context, path string, other, seen map[conte
 	return f, ctx.Err()
 }
 
-// windows counts what a dialogue becomes.
-func (v *validator) windows(f *FileFindings, e *encoder, d Dialogue, line int) {
-	if context := v.o.Encode.Context; context > 0 && len(v.ids)-1 > context {
+// windows counts what a dialogue of so many tokens becomes.
+func (v *validator) windows(f *FileFindings, e *encoder, d Dialogue, line, tokens int) {
+	if context := v.o.Encode.Context; context > 0 && tokens-1 > context {
 		f.TooLong.add(line, v.o.List)
 	}
 	answered := false
@@ -192,6 +205,8 @@ func (v *validator) windows(f *FileFindings, e *encoder, d Dialogue, line int) {
 	})
 	if f.Examples == before {
 		f.Unlearnt.add(line, v.o.List)
+	} else if v.o.Encode.Preferences {
+		f.Preferences++
 	}
 }
 

@@ -24,7 +24,7 @@ type CorporaCmd struct {
 type CorporaStatsCmd struct {
 	Files     []string `arg:"" name:"file" help:"Corpus files, patterns of them, or \"starter\", the bundled corpus."`
 	Tokenizer string   `default:"default" placeholder:"DIR" help:"Count tokens with the tokenizer of this folder, of \"default\", the bundled model, or not at all with \"none\"."`
-	Format    string   `default:"auto" enum:"auto,turns,openai,chitchat,tsv" help:"Format of the files (${enum})."`
+	Format    string   `default:"auto" enum:"auto,turns,openai,chitchat,tsv,preferences" help:"Format of the files (${enum})."`
 	SkipBad   bool     `help:"Skip and count lines that hold no dialogue."`
 	JSON      bool     `name:"json" help:"Print one JSON object."`
 }

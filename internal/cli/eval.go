@@ -24,7 +24,7 @@ type EvalCmd struct {
 	Context int      `placeholder:"TOKENS" help:"Longest window in tokens (default: the model's context)."`
 	Rows    int      `default:"2048" help:"Tokens in a batch."`
 	Threads int      `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
-	Format  string   `default:"auto" enum:"auto,turns,openai,chitchat,tsv" help:"Format of the files (${enum})."`
+	Format  string   `default:"auto" enum:"auto,turns,openai,chitchat,tsv,preferences" help:"Format of the files (${enum})."`
 	SkipBad bool     `help:"Skip and count lines that hold no dialogue."`
 	JSON    bool     `name:"json" help:"Print one JSON object."`
 }

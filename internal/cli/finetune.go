@@ -47,7 +47,7 @@ type FinetuneCmd struct {
 	MaxTime time.Duration `placeholder:"90m" help:"Stop after this long, so that --resume can go on."`
 	DType   string        `name:"dtype" default:"f32" enum:"f32,f16,bf16" help:"How the weights of a whole model are stored (${enum})."`
 	Threads int           `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
-	Format  string        `default:"auto" enum:"auto,turns,openai,chitchat,tsv" help:"Format of the files (${enum})."`
+	Format  string        `default:"auto" enum:"auto,turns,openai,chitchat,tsv,preferences" help:"Format of the files (${enum})."`
 	SkipBad bool          `help:"Leave out lines that hold no dialogue, instead of stopping."`
 	JSON    bool          `name:"json" help:"Report as JSON lines even in a terminal."`
 }

@@ -54,7 +54,7 @@ type TrainCmd struct {
 	DType       string         `name:"dtype" default:"f32" enum:"f32,f16,bf16" help:"How the result's weights are stored (${enum})."`
 	Threads     int            `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
 
-	Format   string `default:"auto" enum:"auto,turns,openai,chitchat,tsv" help:"Format of the files (${enum})."`
+	Format   string `default:"auto" enum:"auto,turns,openai,chitchat,tsv,preferences" help:"Format of the files (${enum})."`
 	SkipBad  bool   `help:"Skip and count lines that hold no dialogue."`
 	JSON     bool   `name:"json" help:"Report as JSON lines even in a terminal."`
 	LogEvery int    `default:"10" help:"Steps between the lines about steps in JSON."`
