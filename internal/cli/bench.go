@@ -28,7 +28,7 @@ type BenchCmd struct {
 
 	Against      string `placeholder:"URL" help:"Compare with a server that speaks OpenAI's API, such as llama-server, over HTTP on both sides."`
 	AgainstModel string `placeholder:"NAME" help:"The model to ask it for (default: the first it lists)."`
-	AgainstKey   string `placeholder:"KEY" help:"The key to show it."`
+	AgainstKey   string `secret:"" placeholder:"KEY" help:"The key to show it."`
 	AgainstPID   int    `name:"against-pid" placeholder:"PID" help:"Its process on this machine: compare memory too (Linux)."`
 
 	Child bool `hidden:"" help:"Do the job on standard input for another process."`

@@ -2,6 +2,13 @@
 // whose fields are its flags (kong tags) and whose Run method does the work
 // through the packages below. Nothing here computes anything itself.
 //
+// A flag gets its value from the command line, else from the environment
+// (environment.go), else from a configuration file (settings.go), else from its
+// tag. Two tags say more than kong's own: config:"-" is a flag that belongs to
+// one call and is on the command line only, secret:"" one that
+// `causerie config` never shows. docs/configuration.md lists all of them; after
+// a change `go test ./internal/cli -run TestConfigurationDoc -update` writes it.
+//
 // A command reads and writes only through its [IO], so a test calls [Main]
 // with buffers and sees exactly what a person would.
 package cli
@@ -88,25 +95,40 @@ func Main(ctx context.Context, args []string, std IO) (exitCode int) {
 			panic(r)
 		}
 	}()
+	parser, err := newParser(ctx, &std, func(code int) { panic(leave{code}) })
+	if err != nil {
+		return report(ctx, std.Err, err)
+	}
+	parsed, err := parser.Parse(args)
+	if bad, ok := errors.AsType[*configError](err); ok {
+		fmt.Fprintf(std.Err, "causerie: %v\n", bad)
+		return exitUsage
+	}
+	if err != nil {
+		fmt.Fprintf(std.Err, "causerie: %v\nRun \"causerie --help\" to see the commands and their flags.\n", err)
+		return exitUsage
+	}
+	return report(ctx, std.Err, parsed.Run())
+}
+
+// newParser makes the command line's parser. Each use needs a new one: what is
+// parsed stays in its fields.
+func newParser(ctx context.Context, std *IO, exit func(int)) (*kong.Kong, error) {
 	parser, err := kong.New(&commands{},
 		kong.Name("causerie"),
 		kong.Description("Train, serve and talk with GPT-2 dialogue models on an ordinary CPU."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Vars{"version": version()},
 		kong.Writers(std.Out, std.Err),
-		kong.Exit(func(code int) { panic(leave{code}) }),
+		kong.Exit(exit),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(&std),
+		kong.Bind(std),
+		environment(),
 	)
 	if err != nil {
-		return report(ctx, std.Err, fmt.Errorf("building the command line: %w", err))
+		return nil, fmt.Errorf("building the command line: %w", err)
 	}
-	parsed, err := parser.Parse(args)
-	if err != nil {
-		fmt.Fprintf(std.Err, "causerie: %v\nRun \"causerie --help\" to see the commands and their flags.\n", err)
-		return exitUsage
-	}
-	return report(ctx, std.Err, parsed.Run())
+	return parser, nil
 }
 
 // report prints what went wrong, if anything, and chooses the exit code.

@@ -21,7 +21,7 @@ type FinetuneCmd struct {
 	HoldOut float64  `default:"0.1" help:"Part of the dialogues that is measured on and not learnt, when there is no --valid; 0 for none."`
 	Out     string   `placeholder:"DIR" help:"Folder for the result, its checkpoints and its curve (default: finetuned/NAME, after the data)."`
 	Resume  bool     `help:"Go on from the last checkpoint in --out, if there is one."`
-	Check   bool     `help:"Only check the data and estimate time and memory."`
+	Check   bool     `config:"-" help:"Only check the data and estimate time and memory."`
 
 	LoRA        int      `name:"lora" placeholder:"RANK" help:"Train a LoRA adapter of this rank (8 is usual) instead of all weights."`
 	LoRAAlpha   float64  `name:"lora-alpha" placeholder:"A" help:"The adapter is scaled by alpha/rank (default: twice the rank)."`

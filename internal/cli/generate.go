@@ -14,8 +14,8 @@ import (
 // GenerateCmd is `causerie generate`.
 type GenerateCmd struct {
 	modelFlags
-	Prompt string  `short:"p" xor:"prompt" placeholder:"TEXT" help:"Text to continue; without it and --ids, standard input."`
-	IDs    *string `name:"ids" xor:"prompt" placeholder:"\"0 52\"" help:"Token ids to continue, separated by spaces."`
+	Prompt string  `short:"p" xor:"prompt" config:"-" placeholder:"TEXT" help:"Text to continue; without it and --ids, standard input."`
+	IDs    *string `name:"ids" xor:"prompt" config:"-" placeholder:"\"0 52\"" help:"Token ids to continue, separated by spaces."`
 	Output string  `default:"auto" enum:"auto,text,ids" help:"Print the new text, or the new token ids on one line (${enum}; auto: as the prompt was given)."`
 
 	IgnoreEnd bool `help:"Go on after the model has ended its text."`

@@ -37,9 +37,9 @@ func (d *dataFlag) with(ctx context.Context, f func(*store.Store) error) error {
 // KeysCreateCmd makes a key.
 type KeysCreateCmd struct {
 	dataFlag
-	Name  string   `help:"What people call the key, such as where it is used."`
-	Owner string   `help:"Whose stored completions and conversations the key opens; keys of one owner share them (default: the key's own)."`
-	Scope []string `default:"chat,embed" enum:"chat,embed,finetune,admin" help:"What it is for (${enum}); admin is for everything."`
+	Name  string   `config:"-" help:"What people call the key, such as where it is used."`
+	Owner string   `config:"-" help:"Whose stored completions and conversations the key opens; keys of one owner share them (default: the key's own)."`
+	Scope []string `config:"-" default:"chat,embed" enum:"chat,embed,finetune,admin" help:"What it is for (${enum}); admin is for everything."`
 }
 
 // Run prints the secret to the output and everything about it beside.

@@ -87,6 +87,29 @@ func (c *ServeCmd) options(log zerolog.Logger, memory *store.Store) (api.Options
 	return o, nil
 }
 
+// engineOptions are the engine's.
+func (c *ServeCmd) engineOptions() (pipeline.EngineOptions, error) {
+	dtype, err := c.dtype()
+	return c.apply(pipeline.EngineOptions{Threads: c.Threads, DType: dtype, MaxSequences: c.Slots, MaxQueue: c.Queue}), err
+}
+
+// check says what is wrong with the flags as far as that can be told without
+// serving.
+func (c *ServeCmd) check() error {
+	o, err := c.options(zerolog.Nop(), new(store.Store))
+	if err != nil {
+		return err
+	}
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	engine, err := c.engineOptions()
+	if err != nil {
+		return err
+	}
+	return asUsage(engine.Validate())
+}
+
 // isLoopback reports whether only this machine can connect to an address.
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
@@ -120,7 +143,7 @@ func (c *ServeCmd) warn(ctx context.Context, log zerolog.Logger, o api.Options) 
 
 // Run listens at once, loads the model behind the open door and serves until
 // ctx ends.
-func (c *ServeCmd) Run(ctx context.Context, std *IO) (err error) {
+func (c *ServeCmd) Run(ctx context.Context, std *IO, files configFiles) (err error) {
 	log := c.logger(std)
 	memory, err := store.Open(ctx, store.Options{Folder: c.Data})
 	if err != nil {
@@ -142,7 +165,7 @@ func (c *ServeCmd) Run(ctx context.Context, std *IO) (err error) {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", c.Listen, err)
 	}
-	log.Info().Str("address", listener.Addr().String()).Msg("listening")
+	log.Info().Str("address", listener.Addr().String()).Stringer("configuration", files).Msg("listening")
 	loading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	loaded := make(chan *pipeline.Engine, 1)
@@ -168,13 +191,11 @@ func (c *ServeCmd) Run(ctx context.Context, std *IO) (err error) {
 // load opens the model and makes the server ready.
 func (c *ServeCmd) load(ctx context.Context, server *api.Server, log zerolog.Logger) (*pipeline.Engine, error) {
 	start := time.Now()
-	dtype, err := c.dtype()
+	o, err := c.engineOptions()
 	if err != nil {
 		return nil, err
 	}
-	engine, err := pipeline.Open(ctx, c.Model, c.apply(pipeline.EngineOptions{
-		Threads: c.Threads, DType: dtype, MaxSequences: c.Slots, MaxQueue: c.Queue,
-	}))
+	engine, err := pipeline.Open(ctx, c.Model, o)
 	if err != nil {
 		return nil, err
 	}
