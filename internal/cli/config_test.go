@@ -72,6 +72,7 @@ func TestPrecedence(t *testing.T) {
 		{"a list of what looks like numbers", "host: [1, 2]", nil, "serve", "host: [\"1\", \"2\"]  # FILE:1"},
 		{"one of a list", "train: {data: a*5}", nil, "train", "data: [a*5]  # FILE:1"},
 		{"a list is replaced, not added to", "stop: [a]", nil, "chat --stop b", "stop: [b]  # --stop"},
+		{"a list of names and folders", "serve: {adapter: [a=b, 1=2]}", nil, "serve", "adapter: [a=b, 1=2]  # FILE:1"},
 		{"a duration", "drain: 90s", nil, "serve", "drain: 1m30s  # FILE:1"},
 		{"text on several lines", "system: |\n  be\n  kind", nil, "chat", `system: "be\nkind"  # FILE:1`},
 		{"a type of its own", "train: {save-every: 500}", nil, "train", "save-every: \"500\"  # FILE:1"},
@@ -328,6 +329,10 @@ func TestServeDefaults(t *testing.T) {
 
 // fill gives every field below v that kong could set a value other than zero.
 func fill(v reflect.Value) {
+	if v.Type() == reflect.TypeFor[namedFolder]() {
+		v.Set(reflect.ValueOf(namedFolder{"a", "b"}))
+		return
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {

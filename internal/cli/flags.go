@@ -83,6 +83,9 @@ func (n *namedFolder) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// MarshalText writes it again.
+func (n namedFolder) MarshalText() ([]byte, error) { return []byte(n.name + "=" + n.dir), nil }
+
 func given[T any](dst, flag *T) {
 	if flag != nil {
 		*dst = *flag

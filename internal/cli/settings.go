@@ -306,7 +306,7 @@ func (s *settings) list(f *kong.Flag, key, y *yaml.Node) ([]any, error) {
 			return nil, s.wrong(element, "%q: each element of the list must be one value", key.Value)
 		}
 		var v any = element.Value
-		if f.Target.Type().Elem().Kind() != reflect.String {
+		if kind := f.Target.Type().Elem().Kind(); kind != reflect.String && kind != reflect.Struct {
 			if err := element.Decode(&v); err != nil {
 				return nil, s.wrong(element, "%q: %v", key.Value, err)
 			}
