@@ -35,6 +35,74 @@ func TestGELU(t *testing.T) {
 	}
 }
 
+// normal64 is the standard normal distribution, Φ(x).
+func normal64(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
+
+func TestGELUErf(t *testing.T) {
+	for x := -16.0; x < 16; x += 0.0037 {
+		v := []float32{float32(x), 1}
+		x64 := float64(v[0])
+		GELUErfBackward(nil, v[1:], v[1:], v[:1])
+		density := math.Exp(-x64*x64/2) / math.Sqrt(2*math.Pi)
+		near(t, "gelu'", v[1], normal64(x64)+x64*density, 1.5e-7)
+
+		GELUErf(nil, v[:1], v[:1])
+		near(t, "gelu", v[0], x64*normal64(x64), 1.2e-7)
+		if want := x64 * normal64(x64); math.Abs(want) > 1e-30 && math.Abs(float64(v[0])-want) > 1e-5*math.Abs(want) {
+			t.Errorf("gelu(%g) is %g, want %g", x64, v[0], want) // in the tail too
+		}
+	}
+	far := []float32{float32(math.Inf(-1)), -1e20, 0, 1e20, float32(math.Inf(1)), float32(math.NaN())}
+	GELUErf(nil, far, far)
+	for i, want := range []float32{0, 0, 0, 1e20, float32(math.Inf(1))} {
+		if far[i] != want {
+			t.Errorf("gelu far out: element %d is %v, want %v", i, far[i], want)
+		}
+	}
+	if far[5] == far[5] {
+		t.Errorf("gelu(NaN) is %v", far[5])
+	}
+}
+
+// FuzzGELUErf gives all paths the same bits, whatever they mean as numbers.
+func FuzzGELUErf(f *testing.F) {
+	for _, x := range []float32{0, 1, -1, 13.99, -14, 14.01, float32(math.Inf(1)), float32(math.NaN()), 1e-40} {
+		f.Add(math.Float32bits(x))
+	}
+	f.Fuzz(func(t *testing.T, bits uint32) {
+		defer func(was path) { active = was }(active)
+		x := math.Float32frombits(bits)
+		value, slope := geluErf32(x), geluErfGrad32(x)
+		for active = pathAVX2; active <= bestPath(); active++ {
+			in, got := make([]float32, block), make([]float32, block)
+			in[3], got[3] = x, 1
+			GELUErfBackward(nil, got, got, in)
+			GELUErf(nil, in, in)
+			for _, pair := range [][2]float32{{in[3], value}, {got[3], slope}} {
+				if pair[0] != pair[1] && (pair[0] == pair[0] || pair[1] == pair[1]) {
+					t.Errorf("gelu or its slope at %v on %s is %v, want %v", x, active, pair[0], pair[1])
+				}
+			}
+		}
+	})
+}
+
+func TestAddLayerNorm(t *testing.T) {
+	onPaths(t, func(t *testing.T) {
+		const rows, width = 9, 70
+		r := newRand(3)
+		x, f, gamma, beta := random(r, rows*width), random(r, rows*width), random(r, width), random(r, width)
+		sum, want, got := clone(x), clone(x), clone(x)
+		Add(nil, sum, x, f)
+		mean, rstd := make([]float32, 2*rows), make([]float32, 2*rows)
+		LayerNorm(nil, want, mean[:rows], rstd[:rows], sum, gamma, beta, rows, width, 1e-12)
+		AddLayerNorm(nil, got, mean[rows:], rstd[rows:], x, f, gamma, beta, rows, width, 1e-12)
+		sameBits(t, "values", got, want)
+		sameBits(t, "means", mean[rows:], mean[:rows])
+		sameBits(t, "deviations", rstd[rows:], rstd[:rows])
+	})
+}
+
 // layerNorm64 is layer normalisation of a row in float64.
 func layerNorm64(x, gamma, beta []float64) []float64 {
 	var mean, variance float64

@@ -142,6 +142,8 @@ func BenchmarkRows(b *testing.B) {
 	})
 	bench("GELU", func() { GELU(nil, y, x) })
 	bench("GELUBackward", func() { GELUBackward(nil, y, z, x) })
+	bench("GELUErf", func() { GELUErf(nil, y, x) })
+	bench("GELUErfBackward", func() { GELUErfBackward(nil, y, z, x) })
 	mean, rstd := make([]float32, n/256), make([]float32, n/256)
 	g := random(r, 3*256)
 	bench("LayerNorm256", func() { LayerNorm(nil, y, mean, rstd, x, g, g, n/256, 256, 1e-5) })

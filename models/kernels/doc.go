@@ -1,7 +1,7 @@
 // Package kernels holds the arithmetic a transformer is made of, in float32 and,
 // for serving, with weights in bfloat16 and int8 (bfloat16.go, int8.go, narrow.go):
-// matrix products, softmax, layer normalisation, GELU, cross-entropy and the
-// AdamW step, forward and backward, on all threads of an ordinary CPU.
+// matrix products, softmax, layer normalisation, GELU (both forms), cross-entropy
+// and the AdamW step, forward and backward, on all threads of an ordinary CPU.
 //
 // Matrices are row-major []float32 and a linear layer's weight is [out, in].
 // Buffers come from the caller; nothing is allocated once packing space has

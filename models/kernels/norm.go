@@ -16,9 +16,36 @@ func LayerNorm(p *Pool, y, mean, rstd, x, gamma, beta []float32, rows, width int
 	if rstd != nil {
 		need("LayerNorm rstd", len(rstd), rows)
 	}
+	normRows(p, y, mean, rstd, x, nil, gamma, beta, rows, width, eps)
+}
+
+// AddLayerNorm is LayerNorm of x + f: the bits of Add and then LayerNorm, in
+// one pass over memory. y may be x or f.
+func AddLayerNorm(p *Pool, y, mean, rstd, x, f, gamma, beta []float32, rows, width int, eps float32) {
+	need("AddLayerNorm y", len(y), rows*width)
+	need("AddLayerNorm x", len(x), rows*width)
+	need("AddLayerNorm f", len(f), rows*width)
+	need("AddLayerNorm gamma", len(gamma), width)
+	need("AddLayerNorm beta", len(beta), width)
+	if mean != nil {
+		need("AddLayerNorm mean", len(mean), rows)
+	}
+	if rstd != nil {
+		need("AddLayerNorm rstd", len(rstd), rows)
+	}
+	normRows(p, y, mean, rstd, x, f, gamma, beta, rows, width, eps)
+}
+
+// normRows normalises the rows of x, or of x + f when there is an f.
+func normRows(p *Pool, y, mean, rstd, x, f, gamma, beta []float32, rows, width int, eps float32) {
 	forRows(p, rows, width, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			mu, r := normRow(y[i*width:(i+1)*width], x[i*width:(i+1)*width], gamma[:width], beta[:width], eps)
+			row, out := x[i*width:(i+1)*width], y[i*width:(i+1)*width]
+			if f != nil {
+				addSpan(out, row, f[i*width:(i+1)*width])
+				row = out
+			}
+			mu, r := normRow(out, row, gamma[:width], beta[:width], eps)
 			if mean != nil {
 				mean[i] = mu
 			}

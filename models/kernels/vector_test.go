@@ -56,6 +56,12 @@ var rowCases = []rowCase{
 		GELUBackward(nil, y, y, in[1])
 		return y
 	}},
+	{"GELUErf", func(in [4][]float32) []float32 { y := clone(in[0]); Scale(3, y); GELUErf(nil, y, y); return y }},
+	{"GELUErfBackward", func(in [4][]float32) []float32 {
+		y := clone(in[0])
+		GELUErfBackward(nil, y, y, in[1])
+		return y
+	}},
 	{"LayerNorm", func(in [4][]float32) []float32 {
 		y, mean, rstd := clone(in[0]), make([]float32, 1), make([]float32, 1)
 		LayerNorm(nil, y, mean, rstd, in[0], in[1], in[2], 1, len(y), 1e-5)

@@ -159,6 +159,28 @@ func geluBackwardBlocks(dx, dy, x []float32) {
 	}
 }
 
+func geluErfBlocks(y, x []float32) {
+	switch active {
+	case pathAVX512:
+		geluErfAVX512(unsafe.SliceData(y), unsafe.SliceData(x), len(y))
+	case pathAVX2:
+		geluErfAVX2(unsafe.SliceData(y), unsafe.SliceData(x), len(y))
+	default:
+		geluErfGeneric(y, x)
+	}
+}
+
+func geluErfBackwardBlocks(dx, dy, x []float32) {
+	switch active {
+	case pathAVX512:
+		geluErfBackwardAVX512(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), len(dx))
+	case pathAVX2:
+		geluErfBackwardAVX2(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), len(dx))
+	default:
+		geluErfBackwardGeneric(dx, dy, x)
+	}
+}
+
 func normalizeBlocks(y, x, gamma, beta []float32, mean, rstd float32) {
 	switch active {
 	case pathAVX512:

@@ -84,6 +84,16 @@ func geluAVX2(y *float32, x *float32, n int)
 //go:noescape
 func geluBackwardAVX2(dx *float32, dy *float32, x *float32, n int)
 
+// geluErfAVX2 sets y = x*Phi(x).
+//
+//go:noescape
+func geluErfAVX2(y *float32, x *float32, n int)
+
+// geluErfBackwardAVX2 sets dx = dy*(Phi(x) + x*phi(x)).
+//
+//go:noescape
+func geluErfBackwardAVX2(dx *float32, dy *float32, x *float32, n int)
+
 // normalizeAVX2 sets y = (x-mean)*rstd*gamma + beta.
 //
 //go:noescape

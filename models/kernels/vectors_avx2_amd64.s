@@ -1215,6 +1215,572 @@ DATA const_AVX2_3fcc422a<>+24(SB)/4, $0x3fcc422a
 DATA const_AVX2_3fcc422a<>+28(SB)/4, $0x3fcc422a
 GLOBL const_AVX2_3fcc422a<>(SB), RODATA|NOPTR, $32
 
+// func geluErfAVX2(y *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluErfAVX2(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x05, DX
+	JZ   done
+
+loop:
+	VMOVUPS      (CX), Y0
+	VANDPS       const_AVX2_7fffffff<>+0(SB), Y0, Y1
+	VMOVUPS      const_AVX2_41600000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       const_AVX2_bf000000<>+0(SB), Y1, Y2
+	VMULPS       Y1, Y2, Y2
+	VCMPPS       $0x05, const_AVX2_c2adcccd<>+0(SB), Y2, Y3
+	VMOVUPS      const_AVX2_42b20000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMOVUPS      const_AVX2_4b400000<>+0(SB), Y4
+	VFMADD231PS  const_AVX2_3fb8aa3b<>+0(SB), Y2, Y4
+	VSUBPS       const_AVX2_4b400000<>+0(SB), Y4, Y5
+	VFMADD231PS  const_AVX2_bf317218<>+0(SB), Y5, Y2
+	VFMADD231PS  const_AVX2_3102e308<>+0(SB), Y5, Y2
+	VMOVUPS      const_AVX2_3b3511e7<>+0(SB), Y5
+	VFMADD213PS  const_AVX2_3c891d10<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3daaac79<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3eaaaa49<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3f7ffffe<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_40000000<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_40000000<>+0(SB), Y2, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       const_AVX2_3f000000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VMOVUPS      const_AVX2_3f800000<>+0(SB), Y2
+	VMOVUPS      const_AVX2_3eae147b<>+0(SB), Y3
+	VFMADD213PS  Y2, Y1, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMOVUPS      const_AVX2_bcd5fc66<>+0(SB), Y2
+	VFMADD213PS  const_AVX2_3e0ed9ef<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_be8bd8f5<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e4f0aca<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_bd372f11<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3dec423a<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3debec94<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e0b6102<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e0ae01a<>+0(SB), Y3, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y3, Y0, Y0
+	VFNMADD231PS Y1, Y2, Y0
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      32(CX), Y0
+	VANDPS       const_AVX2_7fffffff<>+0(SB), Y0, Y1
+	VMOVUPS      const_AVX2_41600000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       const_AVX2_bf000000<>+0(SB), Y1, Y2
+	VMULPS       Y1, Y2, Y2
+	VCMPPS       $0x05, const_AVX2_c2adcccd<>+0(SB), Y2, Y3
+	VMOVUPS      const_AVX2_42b20000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMOVUPS      const_AVX2_4b400000<>+0(SB), Y4
+	VFMADD231PS  const_AVX2_3fb8aa3b<>+0(SB), Y2, Y4
+	VSUBPS       const_AVX2_4b400000<>+0(SB), Y4, Y5
+	VFMADD231PS  const_AVX2_bf317218<>+0(SB), Y5, Y2
+	VFMADD231PS  const_AVX2_3102e308<>+0(SB), Y5, Y2
+	VMOVUPS      const_AVX2_3b3511e7<>+0(SB), Y5
+	VFMADD213PS  const_AVX2_3c891d10<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3daaac79<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3eaaaa49<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3f7ffffe<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_40000000<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_40000000<>+0(SB), Y2, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       const_AVX2_3f000000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VMOVUPS      const_AVX2_3f800000<>+0(SB), Y2
+	VMOVUPS      const_AVX2_3eae147b<>+0(SB), Y3
+	VFMADD213PS  Y2, Y1, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMOVUPS      const_AVX2_bcd5fc66<>+0(SB), Y2
+	VFMADD213PS  const_AVX2_3e0ed9ef<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_be8bd8f5<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e4f0aca<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_bd372f11<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3dec423a<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3debec94<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e0b6102<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e0ae01a<>+0(SB), Y3, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y3, Y0, Y0
+	VFNMADD231PS Y1, Y2, Y0
+	VMOVUPS      Y0, 32(AX)
+	VMOVUPS      64(CX), Y0
+	VANDPS       const_AVX2_7fffffff<>+0(SB), Y0, Y1
+	VMOVUPS      const_AVX2_41600000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       const_AVX2_bf000000<>+0(SB), Y1, Y2
+	VMULPS       Y1, Y2, Y2
+	VCMPPS       $0x05, const_AVX2_c2adcccd<>+0(SB), Y2, Y3
+	VMOVUPS      const_AVX2_42b20000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMOVUPS      const_AVX2_4b400000<>+0(SB), Y4
+	VFMADD231PS  const_AVX2_3fb8aa3b<>+0(SB), Y2, Y4
+	VSUBPS       const_AVX2_4b400000<>+0(SB), Y4, Y5
+	VFMADD231PS  const_AVX2_bf317218<>+0(SB), Y5, Y2
+	VFMADD231PS  const_AVX2_3102e308<>+0(SB), Y5, Y2
+	VMOVUPS      const_AVX2_3b3511e7<>+0(SB), Y5
+	VFMADD213PS  const_AVX2_3c891d10<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3daaac79<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3eaaaa49<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3f7ffffe<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_40000000<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_40000000<>+0(SB), Y2, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       const_AVX2_3f000000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VMOVUPS      const_AVX2_3f800000<>+0(SB), Y2
+	VMOVUPS      const_AVX2_3eae147b<>+0(SB), Y3
+	VFMADD213PS  Y2, Y1, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMOVUPS      const_AVX2_bcd5fc66<>+0(SB), Y2
+	VFMADD213PS  const_AVX2_3e0ed9ef<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_be8bd8f5<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e4f0aca<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_bd372f11<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3dec423a<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3debec94<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e0b6102<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e0ae01a<>+0(SB), Y3, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y3, Y0, Y0
+	VFNMADD231PS Y1, Y2, Y0
+	VMOVUPS      Y0, 64(AX)
+	VMOVUPS      96(CX), Y0
+	VANDPS       const_AVX2_7fffffff<>+0(SB), Y0, Y1
+	VMOVUPS      const_AVX2_41600000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       const_AVX2_bf000000<>+0(SB), Y1, Y2
+	VMULPS       Y1, Y2, Y2
+	VCMPPS       $0x05, const_AVX2_c2adcccd<>+0(SB), Y2, Y3
+	VMOVUPS      const_AVX2_42b20000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMOVUPS      const_AVX2_4b400000<>+0(SB), Y4
+	VFMADD231PS  const_AVX2_3fb8aa3b<>+0(SB), Y2, Y4
+	VSUBPS       const_AVX2_4b400000<>+0(SB), Y4, Y5
+	VFMADD231PS  const_AVX2_bf317218<>+0(SB), Y5, Y2
+	VFMADD231PS  const_AVX2_3102e308<>+0(SB), Y5, Y2
+	VMOVUPS      const_AVX2_3b3511e7<>+0(SB), Y5
+	VFMADD213PS  const_AVX2_3c891d10<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3daaac79<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3eaaaa49<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_3f7ffffe<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_40000000<>+0(SB), Y2, Y5
+	VFMADD213PS  const_AVX2_40000000<>+0(SB), Y2, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       const_AVX2_3f000000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VMOVUPS      const_AVX2_3f800000<>+0(SB), Y2
+	VMOVUPS      const_AVX2_3eae147b<>+0(SB), Y3
+	VFMADD213PS  Y2, Y1, Y3
+	VDIVPS       Y3, Y2, Y3
+	VMOVUPS      const_AVX2_bcd5fc66<>+0(SB), Y2
+	VFMADD213PS  const_AVX2_3e0ed9ef<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_be8bd8f5<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e4f0aca<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_bd372f11<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3dec423a<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3debec94<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e0b6102<>+0(SB), Y3, Y2
+	VFMADD213PS  const_AVX2_3e0ae01a<>+0(SB), Y3, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y3, Y0, Y0
+	VFNMADD231PS Y1, Y2, Y0
+	VMOVUPS      Y0, 96(AX)
+	ADDQ         $0x80, AX
+	ADDQ         $0x80, CX
+	DECQ         DX
+	JNZ          loop
+
+done:
+	VZEROUPPER
+	RET
+
+DATA const_AVX2_7fffffff<>+0(SB)/4, $0x7fffffff
+DATA const_AVX2_7fffffff<>+4(SB)/4, $0x7fffffff
+DATA const_AVX2_7fffffff<>+8(SB)/4, $0x7fffffff
+DATA const_AVX2_7fffffff<>+12(SB)/4, $0x7fffffff
+DATA const_AVX2_7fffffff<>+16(SB)/4, $0x7fffffff
+DATA const_AVX2_7fffffff<>+20(SB)/4, $0x7fffffff
+DATA const_AVX2_7fffffff<>+24(SB)/4, $0x7fffffff
+DATA const_AVX2_7fffffff<>+28(SB)/4, $0x7fffffff
+GLOBL const_AVX2_7fffffff<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_41600000<>+0(SB)/4, $0x41600000
+DATA const_AVX2_41600000<>+4(SB)/4, $0x41600000
+DATA const_AVX2_41600000<>+8(SB)/4, $0x41600000
+DATA const_AVX2_41600000<>+12(SB)/4, $0x41600000
+DATA const_AVX2_41600000<>+16(SB)/4, $0x41600000
+DATA const_AVX2_41600000<>+20(SB)/4, $0x41600000
+DATA const_AVX2_41600000<>+24(SB)/4, $0x41600000
+DATA const_AVX2_41600000<>+28(SB)/4, $0x41600000
+GLOBL const_AVX2_41600000<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_bf000000<>+0(SB)/4, $0xbf000000
+DATA const_AVX2_bf000000<>+4(SB)/4, $0xbf000000
+DATA const_AVX2_bf000000<>+8(SB)/4, $0xbf000000
+DATA const_AVX2_bf000000<>+12(SB)/4, $0xbf000000
+DATA const_AVX2_bf000000<>+16(SB)/4, $0xbf000000
+DATA const_AVX2_bf000000<>+20(SB)/4, $0xbf000000
+DATA const_AVX2_bf000000<>+24(SB)/4, $0xbf000000
+DATA const_AVX2_bf000000<>+28(SB)/4, $0xbf000000
+GLOBL const_AVX2_bf000000<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_3eae147b<>+0(SB)/4, $0x3eae147b
+DATA const_AVX2_3eae147b<>+4(SB)/4, $0x3eae147b
+DATA const_AVX2_3eae147b<>+8(SB)/4, $0x3eae147b
+DATA const_AVX2_3eae147b<>+12(SB)/4, $0x3eae147b
+DATA const_AVX2_3eae147b<>+16(SB)/4, $0x3eae147b
+DATA const_AVX2_3eae147b<>+20(SB)/4, $0x3eae147b
+DATA const_AVX2_3eae147b<>+24(SB)/4, $0x3eae147b
+DATA const_AVX2_3eae147b<>+28(SB)/4, $0x3eae147b
+GLOBL const_AVX2_3eae147b<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_bcd5fc66<>+0(SB)/4, $0xbcd5fc66
+DATA const_AVX2_bcd5fc66<>+4(SB)/4, $0xbcd5fc66
+DATA const_AVX2_bcd5fc66<>+8(SB)/4, $0xbcd5fc66
+DATA const_AVX2_bcd5fc66<>+12(SB)/4, $0xbcd5fc66
+DATA const_AVX2_bcd5fc66<>+16(SB)/4, $0xbcd5fc66
+DATA const_AVX2_bcd5fc66<>+20(SB)/4, $0xbcd5fc66
+DATA const_AVX2_bcd5fc66<>+24(SB)/4, $0xbcd5fc66
+DATA const_AVX2_bcd5fc66<>+28(SB)/4, $0xbcd5fc66
+GLOBL const_AVX2_bcd5fc66<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_3e0ed9ef<>+0(SB)/4, $0x3e0ed9ef
+DATA const_AVX2_3e0ed9ef<>+4(SB)/4, $0x3e0ed9ef
+DATA const_AVX2_3e0ed9ef<>+8(SB)/4, $0x3e0ed9ef
+DATA const_AVX2_3e0ed9ef<>+12(SB)/4, $0x3e0ed9ef
+DATA const_AVX2_3e0ed9ef<>+16(SB)/4, $0x3e0ed9ef
+DATA const_AVX2_3e0ed9ef<>+20(SB)/4, $0x3e0ed9ef
+DATA const_AVX2_3e0ed9ef<>+24(SB)/4, $0x3e0ed9ef
+DATA const_AVX2_3e0ed9ef<>+28(SB)/4, $0x3e0ed9ef
+GLOBL const_AVX2_3e0ed9ef<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_be8bd8f5<>+0(SB)/4, $0xbe8bd8f5
+DATA const_AVX2_be8bd8f5<>+4(SB)/4, $0xbe8bd8f5
+DATA const_AVX2_be8bd8f5<>+8(SB)/4, $0xbe8bd8f5
+DATA const_AVX2_be8bd8f5<>+12(SB)/4, $0xbe8bd8f5
+DATA const_AVX2_be8bd8f5<>+16(SB)/4, $0xbe8bd8f5
+DATA const_AVX2_be8bd8f5<>+20(SB)/4, $0xbe8bd8f5
+DATA const_AVX2_be8bd8f5<>+24(SB)/4, $0xbe8bd8f5
+DATA const_AVX2_be8bd8f5<>+28(SB)/4, $0xbe8bd8f5
+GLOBL const_AVX2_be8bd8f5<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_3e4f0aca<>+0(SB)/4, $0x3e4f0aca
+DATA const_AVX2_3e4f0aca<>+4(SB)/4, $0x3e4f0aca
+DATA const_AVX2_3e4f0aca<>+8(SB)/4, $0x3e4f0aca
+DATA const_AVX2_3e4f0aca<>+12(SB)/4, $0x3e4f0aca
+DATA const_AVX2_3e4f0aca<>+16(SB)/4, $0x3e4f0aca
+DATA const_AVX2_3e4f0aca<>+20(SB)/4, $0x3e4f0aca
+DATA const_AVX2_3e4f0aca<>+24(SB)/4, $0x3e4f0aca
+DATA const_AVX2_3e4f0aca<>+28(SB)/4, $0x3e4f0aca
+GLOBL const_AVX2_3e4f0aca<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_bd372f11<>+0(SB)/4, $0xbd372f11
+DATA const_AVX2_bd372f11<>+4(SB)/4, $0xbd372f11
+DATA const_AVX2_bd372f11<>+8(SB)/4, $0xbd372f11
+DATA const_AVX2_bd372f11<>+12(SB)/4, $0xbd372f11
+DATA const_AVX2_bd372f11<>+16(SB)/4, $0xbd372f11
+DATA const_AVX2_bd372f11<>+20(SB)/4, $0xbd372f11
+DATA const_AVX2_bd372f11<>+24(SB)/4, $0xbd372f11
+DATA const_AVX2_bd372f11<>+28(SB)/4, $0xbd372f11
+GLOBL const_AVX2_bd372f11<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_3dec423a<>+0(SB)/4, $0x3dec423a
+DATA const_AVX2_3dec423a<>+4(SB)/4, $0x3dec423a
+DATA const_AVX2_3dec423a<>+8(SB)/4, $0x3dec423a
+DATA const_AVX2_3dec423a<>+12(SB)/4, $0x3dec423a
+DATA const_AVX2_3dec423a<>+16(SB)/4, $0x3dec423a
+DATA const_AVX2_3dec423a<>+20(SB)/4, $0x3dec423a
+DATA const_AVX2_3dec423a<>+24(SB)/4, $0x3dec423a
+DATA const_AVX2_3dec423a<>+28(SB)/4, $0x3dec423a
+GLOBL const_AVX2_3dec423a<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_3debec94<>+0(SB)/4, $0x3debec94
+DATA const_AVX2_3debec94<>+4(SB)/4, $0x3debec94
+DATA const_AVX2_3debec94<>+8(SB)/4, $0x3debec94
+DATA const_AVX2_3debec94<>+12(SB)/4, $0x3debec94
+DATA const_AVX2_3debec94<>+16(SB)/4, $0x3debec94
+DATA const_AVX2_3debec94<>+20(SB)/4, $0x3debec94
+DATA const_AVX2_3debec94<>+24(SB)/4, $0x3debec94
+DATA const_AVX2_3debec94<>+28(SB)/4, $0x3debec94
+GLOBL const_AVX2_3debec94<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_3e0b6102<>+0(SB)/4, $0x3e0b6102
+DATA const_AVX2_3e0b6102<>+4(SB)/4, $0x3e0b6102
+DATA const_AVX2_3e0b6102<>+8(SB)/4, $0x3e0b6102
+DATA const_AVX2_3e0b6102<>+12(SB)/4, $0x3e0b6102
+DATA const_AVX2_3e0b6102<>+16(SB)/4, $0x3e0b6102
+DATA const_AVX2_3e0b6102<>+20(SB)/4, $0x3e0b6102
+DATA const_AVX2_3e0b6102<>+24(SB)/4, $0x3e0b6102
+DATA const_AVX2_3e0b6102<>+28(SB)/4, $0x3e0b6102
+GLOBL const_AVX2_3e0b6102<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_3e0ae01a<>+0(SB)/4, $0x3e0ae01a
+DATA const_AVX2_3e0ae01a<>+4(SB)/4, $0x3e0ae01a
+DATA const_AVX2_3e0ae01a<>+8(SB)/4, $0x3e0ae01a
+DATA const_AVX2_3e0ae01a<>+12(SB)/4, $0x3e0ae01a
+DATA const_AVX2_3e0ae01a<>+16(SB)/4, $0x3e0ae01a
+DATA const_AVX2_3e0ae01a<>+20(SB)/4, $0x3e0ae01a
+DATA const_AVX2_3e0ae01a<>+24(SB)/4, $0x3e0ae01a
+DATA const_AVX2_3e0ae01a<>+28(SB)/4, $0x3e0ae01a
+GLOBL const_AVX2_3e0ae01a<>(SB), RODATA|NOPTR, $32
+
+// func geluErfBackwardAVX2(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluErfBackwardAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	SHRQ $0x05, BX
+	JZ   done
+
+loop:
+	VMOVUPS     (DX), Y0
+	VANDPS      const_AVX2_7fffffff<>+0(SB), Y0, Y1
+	VMOVUPS     const_AVX2_41600000<>+0(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMULPS      const_AVX2_bf000000<>+0(SB), Y1, Y2
+	VMULPS      Y1, Y2, Y2
+	VCMPPS      $0x05, const_AVX2_c2adcccd<>+0(SB), Y2, Y3
+	VMOVUPS     const_AVX2_42b20000<>+0(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMOVUPS     const_AVX2_4b400000<>+0(SB), Y4
+	VFMADD231PS const_AVX2_3fb8aa3b<>+0(SB), Y2, Y4
+	VSUBPS      const_AVX2_4b400000<>+0(SB), Y4, Y5
+	VFMADD231PS const_AVX2_bf317218<>+0(SB), Y5, Y2
+	VFMADD231PS const_AVX2_3102e308<>+0(SB), Y5, Y2
+	VMOVUPS     const_AVX2_3b3511e7<>+0(SB), Y5
+	VFMADD213PS const_AVX2_3c891d10<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3daaac79<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3eaaaa49<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3f7ffffe<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_40000000<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_40000000<>+0(SB), Y2, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      const_AVX2_3f000000<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y5
+	VANDPS      Y3, Y5, Y5
+	VMOVUPS     const_AVX2_3f800000<>+0(SB), Y2
+	VMOVUPS     const_AVX2_3eae147b<>+0(SB), Y3
+	VFMADD213PS Y2, Y1, Y3
+	VDIVPS      Y3, Y2, Y3
+	VMOVUPS     const_AVX2_bcd5fc66<>+0(SB), Y2
+	VFMADD213PS const_AVX2_3e0ed9ef<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_be8bd8f5<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e4f0aca<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_bd372f11<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3dec423a<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3debec94<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e0b6102<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e0ae01a<>+0(SB), Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VMULPS      Y5, Y2, Y2
+	VANDPS      const_AVX2_80000000<>+0(SB), Y0, Y0
+	VMOVUPS     const_AVX2_3f000000<>+0(SB), Y3
+	VSUBPS      Y2, Y3, Y2
+	VXORPS      Y0, Y2, Y2
+	VADDPS      Y2, Y3, Y3
+	VORPS       Y0, Y1, Y1
+	VMULPS      const_AVX2_3ecc422a<>+0(SB), Y1, Y1
+	VFMADD213PS Y3, Y5, Y1
+	VMULPS      (CX), Y1, Y1
+	VMOVUPS     Y1, (AX)
+	VMOVUPS     32(DX), Y0
+	VANDPS      const_AVX2_7fffffff<>+0(SB), Y0, Y1
+	VMOVUPS     const_AVX2_41600000<>+0(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMULPS      const_AVX2_bf000000<>+0(SB), Y1, Y2
+	VMULPS      Y1, Y2, Y2
+	VCMPPS      $0x05, const_AVX2_c2adcccd<>+0(SB), Y2, Y3
+	VMOVUPS     const_AVX2_42b20000<>+0(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMOVUPS     const_AVX2_4b400000<>+0(SB), Y4
+	VFMADD231PS const_AVX2_3fb8aa3b<>+0(SB), Y2, Y4
+	VSUBPS      const_AVX2_4b400000<>+0(SB), Y4, Y5
+	VFMADD231PS const_AVX2_bf317218<>+0(SB), Y5, Y2
+	VFMADD231PS const_AVX2_3102e308<>+0(SB), Y5, Y2
+	VMOVUPS     const_AVX2_3b3511e7<>+0(SB), Y5
+	VFMADD213PS const_AVX2_3c891d10<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3daaac79<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3eaaaa49<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3f7ffffe<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_40000000<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_40000000<>+0(SB), Y2, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      const_AVX2_3f000000<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y5
+	VANDPS      Y3, Y5, Y5
+	VMOVUPS     const_AVX2_3f800000<>+0(SB), Y2
+	VMOVUPS     const_AVX2_3eae147b<>+0(SB), Y3
+	VFMADD213PS Y2, Y1, Y3
+	VDIVPS      Y3, Y2, Y3
+	VMOVUPS     const_AVX2_bcd5fc66<>+0(SB), Y2
+	VFMADD213PS const_AVX2_3e0ed9ef<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_be8bd8f5<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e4f0aca<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_bd372f11<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3dec423a<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3debec94<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e0b6102<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e0ae01a<>+0(SB), Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VMULPS      Y5, Y2, Y2
+	VANDPS      const_AVX2_80000000<>+0(SB), Y0, Y0
+	VMOVUPS     const_AVX2_3f000000<>+0(SB), Y3
+	VSUBPS      Y2, Y3, Y2
+	VXORPS      Y0, Y2, Y2
+	VADDPS      Y2, Y3, Y3
+	VORPS       Y0, Y1, Y1
+	VMULPS      const_AVX2_3ecc422a<>+0(SB), Y1, Y1
+	VFMADD213PS Y3, Y5, Y1
+	VMULPS      32(CX), Y1, Y1
+	VMOVUPS     Y1, 32(AX)
+	VMOVUPS     64(DX), Y0
+	VANDPS      const_AVX2_7fffffff<>+0(SB), Y0, Y1
+	VMOVUPS     const_AVX2_41600000<>+0(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMULPS      const_AVX2_bf000000<>+0(SB), Y1, Y2
+	VMULPS      Y1, Y2, Y2
+	VCMPPS      $0x05, const_AVX2_c2adcccd<>+0(SB), Y2, Y3
+	VMOVUPS     const_AVX2_42b20000<>+0(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMOVUPS     const_AVX2_4b400000<>+0(SB), Y4
+	VFMADD231PS const_AVX2_3fb8aa3b<>+0(SB), Y2, Y4
+	VSUBPS      const_AVX2_4b400000<>+0(SB), Y4, Y5
+	VFMADD231PS const_AVX2_bf317218<>+0(SB), Y5, Y2
+	VFMADD231PS const_AVX2_3102e308<>+0(SB), Y5, Y2
+	VMOVUPS     const_AVX2_3b3511e7<>+0(SB), Y5
+	VFMADD213PS const_AVX2_3c891d10<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3daaac79<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3eaaaa49<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3f7ffffe<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_40000000<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_40000000<>+0(SB), Y2, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      const_AVX2_3f000000<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y5
+	VANDPS      Y3, Y5, Y5
+	VMOVUPS     const_AVX2_3f800000<>+0(SB), Y2
+	VMOVUPS     const_AVX2_3eae147b<>+0(SB), Y3
+	VFMADD213PS Y2, Y1, Y3
+	VDIVPS      Y3, Y2, Y3
+	VMOVUPS     const_AVX2_bcd5fc66<>+0(SB), Y2
+	VFMADD213PS const_AVX2_3e0ed9ef<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_be8bd8f5<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e4f0aca<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_bd372f11<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3dec423a<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3debec94<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e0b6102<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e0ae01a<>+0(SB), Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VMULPS      Y5, Y2, Y2
+	VANDPS      const_AVX2_80000000<>+0(SB), Y0, Y0
+	VMOVUPS     const_AVX2_3f000000<>+0(SB), Y3
+	VSUBPS      Y2, Y3, Y2
+	VXORPS      Y0, Y2, Y2
+	VADDPS      Y2, Y3, Y3
+	VORPS       Y0, Y1, Y1
+	VMULPS      const_AVX2_3ecc422a<>+0(SB), Y1, Y1
+	VFMADD213PS Y3, Y5, Y1
+	VMULPS      64(CX), Y1, Y1
+	VMOVUPS     Y1, 64(AX)
+	VMOVUPS     96(DX), Y0
+	VANDPS      const_AVX2_7fffffff<>+0(SB), Y0, Y1
+	VMOVUPS     const_AVX2_41600000<>+0(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMULPS      const_AVX2_bf000000<>+0(SB), Y1, Y2
+	VMULPS      Y1, Y2, Y2
+	VCMPPS      $0x05, const_AVX2_c2adcccd<>+0(SB), Y2, Y3
+	VMOVUPS     const_AVX2_42b20000<>+0(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMOVUPS     const_AVX2_4b400000<>+0(SB), Y4
+	VFMADD231PS const_AVX2_3fb8aa3b<>+0(SB), Y2, Y4
+	VSUBPS      const_AVX2_4b400000<>+0(SB), Y4, Y5
+	VFMADD231PS const_AVX2_bf317218<>+0(SB), Y5, Y2
+	VFMADD231PS const_AVX2_3102e308<>+0(SB), Y5, Y2
+	VMOVUPS     const_AVX2_3b3511e7<>+0(SB), Y5
+	VFMADD213PS const_AVX2_3c891d10<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3daaac79<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3eaaaa49<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_3f7ffffe<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_40000000<>+0(SB), Y2, Y5
+	VFMADD213PS const_AVX2_40000000<>+0(SB), Y2, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      const_AVX2_3f000000<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y5
+	VANDPS      Y3, Y5, Y5
+	VMOVUPS     const_AVX2_3f800000<>+0(SB), Y2
+	VMOVUPS     const_AVX2_3eae147b<>+0(SB), Y3
+	VFMADD213PS Y2, Y1, Y3
+	VDIVPS      Y3, Y2, Y3
+	VMOVUPS     const_AVX2_bcd5fc66<>+0(SB), Y2
+	VFMADD213PS const_AVX2_3e0ed9ef<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_be8bd8f5<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e4f0aca<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_bd372f11<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3dec423a<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3debec94<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e0b6102<>+0(SB), Y3, Y2
+	VFMADD213PS const_AVX2_3e0ae01a<>+0(SB), Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VMULPS      Y5, Y2, Y2
+	VANDPS      const_AVX2_80000000<>+0(SB), Y0, Y0
+	VMOVUPS     const_AVX2_3f000000<>+0(SB), Y3
+	VSUBPS      Y2, Y3, Y2
+	VXORPS      Y0, Y2, Y2
+	VADDPS      Y2, Y3, Y3
+	VORPS       Y0, Y1, Y1
+	VMULPS      const_AVX2_3ecc422a<>+0(SB), Y1, Y1
+	VFMADD213PS Y3, Y5, Y1
+	VMULPS      96(CX), Y1, Y1
+	VMOVUPS     Y1, 96(AX)
+	ADDQ        $0x80, AX
+	ADDQ        $0x80, CX
+	ADDQ        $0x80, DX
+	DECQ        BX
+	JNZ         loop
+
+done:
+	VZEROUPPER
+	RET
+
+DATA const_AVX2_80000000<>+0(SB)/4, $0x80000000
+DATA const_AVX2_80000000<>+4(SB)/4, $0x80000000
+DATA const_AVX2_80000000<>+8(SB)/4, $0x80000000
+DATA const_AVX2_80000000<>+12(SB)/4, $0x80000000
+DATA const_AVX2_80000000<>+16(SB)/4, $0x80000000
+DATA const_AVX2_80000000<>+20(SB)/4, $0x80000000
+DATA const_AVX2_80000000<>+24(SB)/4, $0x80000000
+DATA const_AVX2_80000000<>+28(SB)/4, $0x80000000
+GLOBL const_AVX2_80000000<>(SB), RODATA|NOPTR, $32
+
+DATA const_AVX2_3ecc422a<>+0(SB)/4, $0x3ecc422a
+DATA const_AVX2_3ecc422a<>+4(SB)/4, $0x3ecc422a
+DATA const_AVX2_3ecc422a<>+8(SB)/4, $0x3ecc422a
+DATA const_AVX2_3ecc422a<>+12(SB)/4, $0x3ecc422a
+DATA const_AVX2_3ecc422a<>+16(SB)/4, $0x3ecc422a
+DATA const_AVX2_3ecc422a<>+20(SB)/4, $0x3ecc422a
+DATA const_AVX2_3ecc422a<>+24(SB)/4, $0x3ecc422a
+DATA const_AVX2_3ecc422a<>+28(SB)/4, $0x3ecc422a
+GLOBL const_AVX2_3ecc422a<>(SB), RODATA|NOPTR, $32
+
 // func normalizeAVX2(y *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, rstd float32)
 // Requires: AVX, FMA3
 TEXT ·normalizeAVX2(SB), NOSPLIT, $0-48

@@ -84,6 +84,16 @@ func geluAVX512(y *float32, x *float32, n int)
 //go:noescape
 func geluBackwardAVX512(dx *float32, dy *float32, x *float32, n int)
 
+// geluErfAVX512 sets y = x*Phi(x).
+//
+//go:noescape
+func geluErfAVX512(y *float32, x *float32, n int)
+
+// geluErfBackwardAVX512 sets dx = dy*(Phi(x) + x*phi(x)).
+//
+//go:noescape
+func geluErfBackwardAVX512(dx *float32, dy *float32, x *float32, n int)
+
 // normalizeAVX512 sets y = (x-mean)*rstd*gamma + beta.
 //
 //go:noescape

@@ -993,6 +993,500 @@ DATA const_AVX512_3fcc422a<>+56(SB)/4, $0x3fcc422a
 DATA const_AVX512_3fcc422a<>+60(SB)/4, $0x3fcc422a
 GLOBL const_AVX512_3fcc422a<>(SB), RODATA|NOPTR, $64
 
+// func geluErfAVX512(y *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·geluErfAVX512(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHRQ $0x05, DX
+	JZ   done
+
+loop:
+	VMOVUPS      (CX), Z0
+	VANDPS       const_AVX512_7fffffff<>+0(SB), Z0, Z1
+	VMOVUPS      const_AVX512_41600000<>+0(SB), Z2
+	VMINPS       Z1, Z2, Z1
+	VMULPS       const_AVX512_bf000000<>+0(SB), Z1, Z2
+	VMULPS       Z1, Z2, Z2
+	VCMPPS       $0x05, const_AVX512_c2adcccd<>+0(SB), Z2, K1
+	VMOVUPS      const_AVX512_42b20000<>+0(SB), Z3
+	VMINPS       Z2, Z3, Z2
+	VMOVUPS      const_AVX512_4b400000<>+0(SB), Z3
+	VFMADD231PS  const_AVX512_3fb8aa3b<>+0(SB), Z2, Z3
+	VSUBPS       const_AVX512_4b400000<>+0(SB), Z3, Z4
+	VFMADD231PS  const_AVX512_bf317218<>+0(SB), Z4, Z2
+	VFMADD231PS  const_AVX512_3102e308<>+0(SB), Z4, Z2
+	VMOVUPS      const_AVX512_3b3511e7<>+0(SB), Z4
+	VFMADD213PS  const_AVX512_3c891d10<>+0(SB), Z2, Z4
+	VFMADD213PS  const_AVX512_3daaac79<>+0(SB), Z2, Z4
+	VFMADD213PS  const_AVX512_3eaaaa49<>+0(SB), Z2, Z4
+	VFMADD213PS  const_AVX512_3f7ffffe<>+0(SB), Z2, Z4
+	VFMADD213PS  const_AVX512_40000000<>+0(SB), Z2, Z4
+	VFMADD213PS  const_AVX512_40000000<>+0(SB), Z2, Z4
+	VPSLLD       $0x17, Z3, Z3
+	VPADDD       const_AVX512_3f000000<>+0(SB), Z3, Z3
+	VMULPS.Z     Z3, Z4, K1, Z4
+	VMOVUPS      const_AVX512_3f800000<>+0(SB), Z2
+	VMOVUPS      const_AVX512_3eae147b<>+0(SB), Z3
+	VFMADD213PS  Z2, Z1, Z3
+	VDIVPS       Z3, Z2, Z3
+	VMOVUPS      const_AVX512_bcd5fc66<>+0(SB), Z2
+	VFMADD213PS  const_AVX512_3e0ed9ef<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_be8bd8f5<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_3e4f0aca<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_bd372f11<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_3dec423a<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_3debec94<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_3e0b6102<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_3e0ae01a<>+0(SB), Z3, Z2
+	VMULPS       Z3, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VPXORD       Z5, Z5, Z5
+	VMAXPS       Z5, Z0, Z0
+	VFNMADD231PS Z1, Z2, Z0
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      64(CX), Z0
+	VANDPS       const_AVX512_7fffffff<>+0(SB), Z0, Z1
+	VMOVUPS      const_AVX512_41600000<>+0(SB), Z2
+	VMINPS       Z1, Z2, Z1
+	VMULPS       const_AVX512_bf000000<>+0(SB), Z1, Z2
+	VMULPS       Z1, Z2, Z2
+	VCMPPS       $0x05, const_AVX512_c2adcccd<>+0(SB), Z2, K1
+	VMOVUPS      const_AVX512_42b20000<>+0(SB), Z3
+	VMINPS       Z2, Z3, Z2
+	VMOVUPS      const_AVX512_4b400000<>+0(SB), Z3
+	VFMADD231PS  const_AVX512_3fb8aa3b<>+0(SB), Z2, Z3
+	VSUBPS       const_AVX512_4b400000<>+0(SB), Z3, Z4
+	VFMADD231PS  const_AVX512_bf317218<>+0(SB), Z4, Z2
+	VFMADD231PS  const_AVX512_3102e308<>+0(SB), Z4, Z2
+	VMOVUPS      const_AVX512_3b3511e7<>+0(SB), Z4
+	VFMADD213PS  const_AVX512_3c891d10<>+0(SB), Z2, Z4
+	VFMADD213PS  const_AVX512_3daaac79<>+0(SB), Z2, Z4
+	VFMADD213PS  const_AVX512_3eaaaa49<>+0(SB), Z2, Z4
+	VFMADD213PS  const_AVX512_3f7ffffe<>+0(SB), Z2, Z4
+	VFMADD213PS  const_AVX512_40000000<>+0(SB), Z2, Z4
+	VFMADD213PS  const_AVX512_40000000<>+0(SB), Z2, Z4
+	VPSLLD       $0x17, Z3, Z3
+	VPADDD       const_AVX512_3f000000<>+0(SB), Z3, Z3
+	VMULPS.Z     Z3, Z4, K1, Z4
+	VMOVUPS      const_AVX512_3f800000<>+0(SB), Z2
+	VMOVUPS      const_AVX512_3eae147b<>+0(SB), Z3
+	VFMADD213PS  Z2, Z1, Z3
+	VDIVPS       Z3, Z2, Z3
+	VMOVUPS      const_AVX512_bcd5fc66<>+0(SB), Z2
+	VFMADD213PS  const_AVX512_3e0ed9ef<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_be8bd8f5<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_3e4f0aca<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_bd372f11<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_3dec423a<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_3debec94<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_3e0b6102<>+0(SB), Z3, Z2
+	VFMADD213PS  const_AVX512_3e0ae01a<>+0(SB), Z3, Z2
+	VMULPS       Z3, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VPXORD       Z6, Z6, Z6
+	VMAXPS       Z6, Z0, Z0
+	VFNMADD231PS Z1, Z2, Z0
+	VMOVUPS      Z0, 64(AX)
+	ADDQ         $0x80, AX
+	ADDQ         $0x80, CX
+	DECQ         DX
+	JNZ          loop
+
+done:
+	VZEROUPPER
+	RET
+
+DATA const_AVX512_7fffffff<>+0(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+4(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+8(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+12(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+16(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+20(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+24(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+28(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+32(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+36(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+40(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+44(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+48(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+52(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+56(SB)/4, $0x7fffffff
+DATA const_AVX512_7fffffff<>+60(SB)/4, $0x7fffffff
+GLOBL const_AVX512_7fffffff<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_41600000<>+0(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+4(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+8(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+12(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+16(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+20(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+24(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+28(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+32(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+36(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+40(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+44(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+48(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+52(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+56(SB)/4, $0x41600000
+DATA const_AVX512_41600000<>+60(SB)/4, $0x41600000
+GLOBL const_AVX512_41600000<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_bf000000<>+0(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+4(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+8(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+12(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+16(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+20(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+24(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+28(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+32(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+36(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+40(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+44(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+48(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+52(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+56(SB)/4, $0xbf000000
+DATA const_AVX512_bf000000<>+60(SB)/4, $0xbf000000
+GLOBL const_AVX512_bf000000<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_3eae147b<>+0(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+4(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+8(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+12(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+16(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+20(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+24(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+28(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+32(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+36(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+40(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+44(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+48(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+52(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+56(SB)/4, $0x3eae147b
+DATA const_AVX512_3eae147b<>+60(SB)/4, $0x3eae147b
+GLOBL const_AVX512_3eae147b<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_bcd5fc66<>+0(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+4(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+8(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+12(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+16(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+20(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+24(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+28(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+32(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+36(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+40(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+44(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+48(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+52(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+56(SB)/4, $0xbcd5fc66
+DATA const_AVX512_bcd5fc66<>+60(SB)/4, $0xbcd5fc66
+GLOBL const_AVX512_bcd5fc66<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_3e0ed9ef<>+0(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+4(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+8(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+12(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+16(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+20(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+24(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+28(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+32(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+36(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+40(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+44(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+48(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+52(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+56(SB)/4, $0x3e0ed9ef
+DATA const_AVX512_3e0ed9ef<>+60(SB)/4, $0x3e0ed9ef
+GLOBL const_AVX512_3e0ed9ef<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_be8bd8f5<>+0(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+4(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+8(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+12(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+16(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+20(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+24(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+28(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+32(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+36(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+40(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+44(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+48(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+52(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+56(SB)/4, $0xbe8bd8f5
+DATA const_AVX512_be8bd8f5<>+60(SB)/4, $0xbe8bd8f5
+GLOBL const_AVX512_be8bd8f5<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_3e4f0aca<>+0(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+4(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+8(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+12(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+16(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+20(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+24(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+28(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+32(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+36(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+40(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+44(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+48(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+52(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+56(SB)/4, $0x3e4f0aca
+DATA const_AVX512_3e4f0aca<>+60(SB)/4, $0x3e4f0aca
+GLOBL const_AVX512_3e4f0aca<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_bd372f11<>+0(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+4(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+8(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+12(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+16(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+20(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+24(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+28(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+32(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+36(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+40(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+44(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+48(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+52(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+56(SB)/4, $0xbd372f11
+DATA const_AVX512_bd372f11<>+60(SB)/4, $0xbd372f11
+GLOBL const_AVX512_bd372f11<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_3dec423a<>+0(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+4(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+8(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+12(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+16(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+20(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+24(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+28(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+32(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+36(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+40(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+44(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+48(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+52(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+56(SB)/4, $0x3dec423a
+DATA const_AVX512_3dec423a<>+60(SB)/4, $0x3dec423a
+GLOBL const_AVX512_3dec423a<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_3debec94<>+0(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+4(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+8(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+12(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+16(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+20(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+24(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+28(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+32(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+36(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+40(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+44(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+48(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+52(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+56(SB)/4, $0x3debec94
+DATA const_AVX512_3debec94<>+60(SB)/4, $0x3debec94
+GLOBL const_AVX512_3debec94<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_3e0b6102<>+0(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+4(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+8(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+12(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+16(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+20(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+24(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+28(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+32(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+36(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+40(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+44(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+48(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+52(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+56(SB)/4, $0x3e0b6102
+DATA const_AVX512_3e0b6102<>+60(SB)/4, $0x3e0b6102
+GLOBL const_AVX512_3e0b6102<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_3e0ae01a<>+0(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+4(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+8(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+12(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+16(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+20(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+24(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+28(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+32(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+36(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+40(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+44(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+48(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+52(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+56(SB)/4, $0x3e0ae01a
+DATA const_AVX512_3e0ae01a<>+60(SB)/4, $0x3e0ae01a
+GLOBL const_AVX512_3e0ae01a<>(SB), RODATA|NOPTR, $64
+
+// func geluErfBackwardAVX512(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·geluErfBackwardAVX512(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	SHRQ $0x05, BX
+	JZ   done
+
+loop:
+	VMOVUPS     (DX), Z0
+	VANDPS      const_AVX512_7fffffff<>+0(SB), Z0, Z1
+	VMOVUPS     const_AVX512_41600000<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMULPS      const_AVX512_bf000000<>+0(SB), Z1, Z2
+	VMULPS      Z1, Z2, Z2
+	VCMPPS      $0x05, const_AVX512_c2adcccd<>+0(SB), Z2, K1
+	VMOVUPS     const_AVX512_42b20000<>+0(SB), Z3
+	VMINPS      Z2, Z3, Z2
+	VMOVUPS     const_AVX512_4b400000<>+0(SB), Z3
+	VFMADD231PS const_AVX512_3fb8aa3b<>+0(SB), Z2, Z3
+	VSUBPS      const_AVX512_4b400000<>+0(SB), Z3, Z4
+	VFMADD231PS const_AVX512_bf317218<>+0(SB), Z4, Z2
+	VFMADD231PS const_AVX512_3102e308<>+0(SB), Z4, Z2
+	VMOVUPS     const_AVX512_3b3511e7<>+0(SB), Z4
+	VFMADD213PS const_AVX512_3c891d10<>+0(SB), Z2, Z4
+	VFMADD213PS const_AVX512_3daaac79<>+0(SB), Z2, Z4
+	VFMADD213PS const_AVX512_3eaaaa49<>+0(SB), Z2, Z4
+	VFMADD213PS const_AVX512_3f7ffffe<>+0(SB), Z2, Z4
+	VFMADD213PS const_AVX512_40000000<>+0(SB), Z2, Z4
+	VFMADD213PS const_AVX512_40000000<>+0(SB), Z2, Z4
+	VPSLLD      $0x17, Z3, Z3
+	VPADDD      const_AVX512_3f000000<>+0(SB), Z3, Z3
+	VMULPS.Z    Z3, Z4, K1, Z4
+	VMOVUPS     const_AVX512_3f800000<>+0(SB), Z2
+	VMOVUPS     const_AVX512_3eae147b<>+0(SB), Z3
+	VFMADD213PS Z2, Z1, Z3
+	VDIVPS      Z3, Z2, Z3
+	VMOVUPS     const_AVX512_bcd5fc66<>+0(SB), Z2
+	VFMADD213PS const_AVX512_3e0ed9ef<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_be8bd8f5<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_3e4f0aca<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_bd372f11<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_3dec423a<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_3debec94<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_3e0b6102<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_3e0ae01a<>+0(SB), Z3, Z2
+	VMULPS      Z3, Z2, Z2
+	VMULPS      Z4, Z2, Z2
+	VANDPS      const_AVX512_80000000<>+0(SB), Z0, Z0
+	VMOVUPS     const_AVX512_3f000000<>+0(SB), Z3
+	VSUBPS      Z2, Z3, Z2
+	VXORPS      Z0, Z2, Z2
+	VADDPS      Z2, Z3, Z3
+	VORPS       Z0, Z1, Z1
+	VMULPS      const_AVX512_3ecc422a<>+0(SB), Z1, Z1
+	VFMADD213PS Z3, Z4, Z1
+	VMULPS      (CX), Z1, Z1
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     64(DX), Z0
+	VANDPS      const_AVX512_7fffffff<>+0(SB), Z0, Z1
+	VMOVUPS     const_AVX512_41600000<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMULPS      const_AVX512_bf000000<>+0(SB), Z1, Z2
+	VMULPS      Z1, Z2, Z2
+	VCMPPS      $0x05, const_AVX512_c2adcccd<>+0(SB), Z2, K1
+	VMOVUPS     const_AVX512_42b20000<>+0(SB), Z3
+	VMINPS      Z2, Z3, Z2
+	VMOVUPS     const_AVX512_4b400000<>+0(SB), Z3
+	VFMADD231PS const_AVX512_3fb8aa3b<>+0(SB), Z2, Z3
+	VSUBPS      const_AVX512_4b400000<>+0(SB), Z3, Z4
+	VFMADD231PS const_AVX512_bf317218<>+0(SB), Z4, Z2
+	VFMADD231PS const_AVX512_3102e308<>+0(SB), Z4, Z2
+	VMOVUPS     const_AVX512_3b3511e7<>+0(SB), Z4
+	VFMADD213PS const_AVX512_3c891d10<>+0(SB), Z2, Z4
+	VFMADD213PS const_AVX512_3daaac79<>+0(SB), Z2, Z4
+	VFMADD213PS const_AVX512_3eaaaa49<>+0(SB), Z2, Z4
+	VFMADD213PS const_AVX512_3f7ffffe<>+0(SB), Z2, Z4
+	VFMADD213PS const_AVX512_40000000<>+0(SB), Z2, Z4
+	VFMADD213PS const_AVX512_40000000<>+0(SB), Z2, Z4
+	VPSLLD      $0x17, Z3, Z3
+	VPADDD      const_AVX512_3f000000<>+0(SB), Z3, Z3
+	VMULPS.Z    Z3, Z4, K1, Z4
+	VMOVUPS     const_AVX512_3f800000<>+0(SB), Z2
+	VMOVUPS     const_AVX512_3eae147b<>+0(SB), Z3
+	VFMADD213PS Z2, Z1, Z3
+	VDIVPS      Z3, Z2, Z3
+	VMOVUPS     const_AVX512_bcd5fc66<>+0(SB), Z2
+	VFMADD213PS const_AVX512_3e0ed9ef<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_be8bd8f5<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_3e4f0aca<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_bd372f11<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_3dec423a<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_3debec94<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_3e0b6102<>+0(SB), Z3, Z2
+	VFMADD213PS const_AVX512_3e0ae01a<>+0(SB), Z3, Z2
+	VMULPS      Z3, Z2, Z2
+	VMULPS      Z4, Z2, Z2
+	VANDPS      const_AVX512_80000000<>+0(SB), Z0, Z0
+	VMOVUPS     const_AVX512_3f000000<>+0(SB), Z3
+	VSUBPS      Z2, Z3, Z2
+	VXORPS      Z0, Z2, Z2
+	VADDPS      Z2, Z3, Z3
+	VORPS       Z0, Z1, Z1
+	VMULPS      const_AVX512_3ecc422a<>+0(SB), Z1, Z1
+	VFMADD213PS Z3, Z4, Z1
+	VMULPS      64(CX), Z1, Z1
+	VMOVUPS     Z1, 64(AX)
+	ADDQ        $0x80, AX
+	ADDQ        $0x80, CX
+	ADDQ        $0x80, DX
+	DECQ        BX
+	JNZ         loop
+
+done:
+	VZEROUPPER
+	RET
+
+DATA const_AVX512_80000000<>+0(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+4(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+8(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+12(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+16(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+20(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+24(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+28(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+32(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+36(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+40(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+44(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+48(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+52(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+56(SB)/4, $0x80000000
+DATA const_AVX512_80000000<>+60(SB)/4, $0x80000000
+GLOBL const_AVX512_80000000<>(SB), RODATA|NOPTR, $64
+
+DATA const_AVX512_3ecc422a<>+0(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+4(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+8(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+12(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+16(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+20(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+24(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+28(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+32(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+36(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+40(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+44(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+48(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+52(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+56(SB)/4, $0x3ecc422a
+DATA const_AVX512_3ecc422a<>+60(SB)/4, $0x3ecc422a
+GLOBL const_AVX512_3ecc422a<>(SB), RODATA|NOPTR, $64
+
 // func normalizeAVX512(y *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, rstd float32)
 // Requires: AVX, AVX512F
 TEXT ·normalizeAVX512(SB), NOSPLIT, $0-48

@@ -95,6 +95,18 @@ func geluBackwardGeneric(dx, dy, x []float32) {
 	}
 }
 
+func geluErfGeneric(y, x []float32) {
+	for i, v := range x {
+		y[i] = geluErf32(v)
+	}
+}
+
+func geluErfBackwardGeneric(dx, dy, x []float32) {
+	for i, v := range x {
+		dx[i] = dy[i] * geluErfGrad32(v)
+	}
+}
+
 func normalizeGeneric(y, x, gamma, beta []float32, mean, rstd float32) {
 	for i, v := range x {
 		y[i] = fma32(float32((v-mean)*rstd), gamma[i], beta[i])

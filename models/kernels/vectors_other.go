@@ -58,6 +58,14 @@ func geluBackwardBlocks(dx, dy, x []float32) {
 	geluBackwardGeneric(dx, dy, x)
 }
 
+func geluErfBlocks(y, x []float32) {
+	geluErfGeneric(y, x)
+}
+
+func geluErfBackwardBlocks(dx, dy, x []float32) {
+	geluErfBackwardGeneric(dx, dy, x)
+}
+
 func normalizeBlocks(y, x, gamma, beta []float32, mean, rstd float32) {
 	normalizeGeneric(y, x, gamma, beta, mean, rstd)
 }

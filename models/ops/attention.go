@@ -30,12 +30,20 @@ func Attention(ws *Workspace, qkv mat.Tensor, spans []Span, heads, layer int, ha
 	return run(&attention{ws: ws, qkv: qkv, spans: spans, heads: heads, layer: layer, half: half})
 }
 
+// BidirectionalAttention is attention in which every row of a span sees all
+// rows of it, as in BERT (Devlin et al. 2019, section 3). The spans are whole:
+// without past or blocks.
+func BidirectionalAttention(ws *Workspace, qkv mat.Tensor, spans []Span, heads int) mat.Tensor {
+	return run(&attention{ws: ws, qkv: qkv, spans: spans, heads: heads, bidirectional: true})
+}
+
 type attention struct {
-	ws           *Workspace
-	qkv          mat.Tensor
-	spans        []Span
-	heads, layer int
-	half         bool
+	ws            *Workspace
+	qkv           mat.Tensor
+	spans         []Span
+	heads, layer  int
+	half          bool
+	bidirectional bool
 
 	width, size int
 	scale       float32
@@ -94,6 +102,14 @@ func (o *attention) each(f func(s Span, head int, scratch *attentionScratch)) {
 	})
 }
 
+// seen is how many tokens row i of a span sees.
+func (o *attention) seen(s Span, i int) int {
+	if o.bidirectional {
+		return s.Rows
+	}
+	return s.Past + i + 1
+}
+
 func (o *attention) forwardHead(qkv *Tensor, s Span, head int, scratch *attentionScratch) {
 	stride := qkv.cols
 	at := qkv.data[s.First*stride+head*o.size:]
@@ -103,12 +119,12 @@ func (o *attention) forwardHead(qkv *Tensor, s Span, head int, scratch *attentio
 
 	for i := 0; i < s.Rows; i += queryBlock {
 		n := min(queryBlock, s.Rows-i)
-		tokens := s.Past + i + n
+		tokens := o.seen(s, i+n-1)
 		room := padded(tokens)
 		scores := grow(&scratch.scores, n*room)
 		blocks.score(&scratch.gemm, scores, room, q[i*stride:], stride, n, tokens)
 		for r := range n {
-			row, seen := scores[r*room:(r+1)*room], s.Past+i+r+1
+			row, seen := scores[r*room:(r+1)*room], o.seen(s, i+r)
 			largest, sum := kernels.SoftmaxRow(row[:seen], row[:seen], o.scale)
 			o.logSums.data[(s.First+i+r)*o.heads+head] = kernels.LogSumExp(largest, sum, o.scale)
 			clear(row[seen:])

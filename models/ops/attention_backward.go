@@ -60,7 +60,7 @@ func (o *attention) backwardHead(dqkv, qkv, g *Tensor, s Span, head int, scratch
 //
 //	dV += Pᵀ·dY,  dS = P∘(dP - D)·scale,  dQ = dS·K,  dK += dSᵀ·Q.
 func (o *attention) backwardBlock(h headGradient, s Span, head, i, n int, scratch *attentionScratch) {
-	stride, tokens := 3*o.width, i+n
+	stride, tokens := 3*o.width, o.seen(s, i+n-1)
 	room, panel := padded(tokens), o.size*kernels.PanelWidth()
 	p := grow(&scratch.scores, n*room)
 	ds := grow(&scratch.gradients, n*room)
@@ -70,7 +70,7 @@ func (o *attention) backwardBlock(h headGradient, s Span, head, i, n int, scratc
 	kernels.GemmPanels(gemm, p, room, q, stride, 1, h.keyColumns, panel, n, tokens, o.size, false)
 	kernels.GemmPanels(gemm, ds, room, dy, o.width, 1, h.valueColumns, panel, n, tokens, o.size, false)
 	for r := range n {
-		seen := i + r + 1
+		seen := o.seen(s, i+r)
 		pr, dr := p[r*room:(r+1)*room], ds[r*room:(r+1)*room]
 		kernels.ExpShift(pr[:seen], pr[:seen], o.scale, o.logSums.data[(s.First+i+r)*o.heads+head])
 		kernels.SoftmaxBackward(dr[:seen], pr[:seen], dr[:seen], o.scale)

@@ -45,27 +45,36 @@ func (o *add) Backward(gy mat.Tensor) error {
 // GELU returns 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), the approximation
 // of Hendrycks and Gimpel (2016), section 2, that GPT-2 uses.
 func GELU(ws *Workspace, x mat.Tensor) mat.Tensor {
-	return run(&gelu{ws: ws, x: x})
+	return run(&activation{ws: ws, x: x, forward: kernels.GELU, backward: kernels.GELUBackward})
 }
 
-type gelu struct {
-	ws *Workspace
-	x  mat.Tensor
+// GELUErf returns x·Φ(x) with the normal distribution Φ, the exact form of
+// Hendrycks and Gimpel (2016), section 2, that BERT uses.
+func GELUErf(ws *Workspace, x mat.Tensor) mat.Tensor {
+	return run(&activation{ws: ws, x: x, forward: kernels.GELUErf, backward: kernels.GELUErfBackward})
 }
 
-func (o *gelu) Operands() []mat.Tensor { return []mat.Tensor{o.x} }
+// activation is a function of each element.
+type activation struct {
+	ws       *Workspace
+	x        mat.Tensor
+	forward  func(p *kernels.Pool, y, x []float32)
+	backward func(p *kernels.Pool, dx, dy, x []float32)
+}
 
-func (o *gelu) Forward() (mat.Tensor, error) {
+func (o *activation) Operands() []mat.Tensor { return []mat.Tensor{o.x} }
+
+func (o *activation) Forward() (mat.Tensor, error) {
 	x := asTensor(o.x)
 	y := o.ws.New(x.rows, x.cols)
-	kernels.GELU(o.ws.pool, y.data, x.data)
+	o.forward(o.ws.pool, y.data, x.data)
 	return y, nil
 }
 
-func (o *gelu) Backward(gy mat.Tensor) error {
+func (o *activation) Backward(gy mat.Tensor) error {
 	x, g := asTensor(o.x), asTensor(gy)
 	dx := o.ws.New(x.rows, x.cols)
-	kernels.GELUBackward(o.ws.pool, dx.data, g.data, x.data)
+	o.backward(o.ws.pool, dx.data, g.data, x.data)
 	g.release()
 	o.x.AccGrad(dx)
 	return nil

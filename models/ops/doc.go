@@ -1,4 +1,4 @@
-// Package ops holds the operators GPT-2 is made of, as automatic
+// Package ops holds the operators GPT-2 and BERT are made of, as automatic
 // differentiation functions for spago's graph.
 //
 // An operator here works on whole [rows, width] float32 matrices, one row a
@@ -15,6 +15,14 @@
 //	Attention  causal, many heads, many sequences  [rows, 3w] -> [rows, w]
 //	Gather     the rows whose result is asked for  [rows, w] -> [some, w]
 //	Loss       LM head and cross-entropy           [rows, w] -> one number
+//
+// and BERT, which shares Linear and Gather, four more:
+//
+//	EmbedTyped  token + type + position embedding  ids       -> [rows, width]
+//	AddNorm     residual, then layer norm          [rows, w] -> [rows, w]
+//	GELUErf     the exact form                     [rows, w] -> [rows, w]
+//	BidirectionalAttention  every row sees its whole sequence
+//	                                               [rows, 3w] -> [rows, w]
 //
 // Each is a struct with Forward, Backward and Operands, which is what
 // ag.AutoGradFunction asks for, and a constructor function that runs it and

@@ -32,8 +32,21 @@ func opCases() []opCase {
 		return opCase{
 			fmt.Sprintf("attention/heads=%d,size=%d", heads, size), [][2]int{{76, 3 * heads * size}},
 			func(ws *Workspace, in []mat.Tensor) mat.Tensor { return Attention(ws, in[0], spans, heads, 0, false) },
-			func(in []matrix) matrix { return refAttention(in[0], spans, heads) },
+			func(in []matrix) matrix { return refAttention(in[0], spans, heads, false) },
 		}
+	}
+	bidirectional := func(heads, size int) opCase {
+		return opCase{
+			fmt.Sprintf("bidirectional attention/heads=%d,size=%d", heads, size), [][2]int{{76, 3 * heads * size}},
+			func(ws *Workspace, in []mat.Tensor) mat.Tensor {
+				return BidirectionalAttention(ws, in[0], spans, heads)
+			},
+			func(in []matrix) matrix { return refAttention(in[0], spans, heads, true) },
+		}
+	}
+	types := make([]int32, len(ids))
+	for i := range types {
+		types[i] = int32(i % 3)
 	}
 	return []opCase{
 		{
@@ -52,6 +65,16 @@ func opCases() []opCase {
 			func(in []matrix) matrix { return refGELU(in[0]) },
 		},
 		{
+			"erf gelu", [][2]int{{7, 19}},
+			func(ws *Workspace, in []mat.Tensor) mat.Tensor { return GELUErf(ws, in[0]) },
+			func(in []matrix) matrix { return refGELUErf(in[0]) },
+		},
+		{
+			"add and norm", [][2]int{{6, 20}, {6, 20}, {20, 1}, {20, 1}},
+			func(ws *Workspace, in []mat.Tensor) mat.Tensor { return AddNorm(ws, in[0], in[1], in[2], in[3], 1e-12) },
+			func(in []matrix) matrix { return refLayerNorm(refAdd(in[0], in[1]), in[2], in[3], 1e-12) },
+		},
+		{
 			"add", [][2]int{{5, 9}, {5, 9}},
 			func(ws *Workspace, in []mat.Tensor) mat.Tensor { return Add(ws, in[0], in[1]) },
 			func(in []matrix) matrix { return refAdd(in[0], in[1]) },
@@ -67,6 +90,31 @@ func opCases() []opCase {
 			func(in []matrix) matrix { return refEmbed(in[0], in[1], ids, spans) },
 		},
 		{
+			"embed typed", [][2]int{{11, 6}, {3, 6}, {72, 6}},
+			func(ws *Workspace, in []mat.Tensor) mat.Tensor {
+				return EmbedTyped(ws, in[0], in[1], in[2], ids, types, spans)
+			},
+			func(in []matrix) matrix { return refAdd(refEmbed(in[0], in[2], ids, spans), refRows(in[1], types)) },
+		},
+		{
+			"post-norm block", [][2]int{{6, 12}, {12, 12}, {12, 1}, {12, 1}, {12, 1}},
+			func(ws *Workspace, in []mat.Tensor) mat.Tensor {
+				x := GELUErf(ws, in[0])
+				for range 2 {
+					x = AddNorm(ws, x, Linear(ws, GELUErf(ws, Linear(ws, x, in[1], in[2])), in[1], in[2]), in[3], in[4], 1e-5)
+				}
+				return x
+			},
+			func(in []matrix) matrix {
+				x := refGELUErf(in[0])
+				for range 2 {
+					inner := refGELUErf(refLinear(x, in[1], in[2]))
+					x = refLayerNorm(refAdd(x, refLinear(inner, in[1], in[2])), in[3], in[4], 1e-5)
+				}
+				return x
+			},
+		},
+		{
 			"residual block", [][2]int{{6, 12}, {12, 1}, {12, 1}, {12, 12}, {12, 1}},
 			func(ws *Workspace, in []mat.Tensor) mat.Tensor {
 				x := GELU(ws, in[0])
@@ -79,6 +127,7 @@ func opCases() []opCase {
 		},
 		adaptedCase("adapted linear", 0), adaptedCase("adapted linear with dropout", 0.3),
 		attention(1, 4), attention(3, 8), attention(2, 32), attention(1, 40),
+		bidirectional(1, 4), bidirectional(3, 8), bidirectional(1, 40),
 	}
 }
 

@@ -56,6 +56,14 @@ func refGELU(x matrix) matrix {
 	return y
 }
 
+func refGELUErf(x matrix) matrix {
+	y := zeros(x.rows, x.cols)
+	for i, v := range x.v {
+		y.v[i] = v * math.Erfc(-v/math.Sqrt2) / 2
+	}
+	return y
+}
+
 func refAdd(x, f matrix) matrix {
 	y := zeros(x.rows, x.cols)
 	for i := range y.v {
@@ -72,6 +80,15 @@ func refGather(x matrix, rows []int) matrix {
 	return y
 }
 
+// refRows picks a row of x for each id.
+func refRows(x matrix, ids []int32) matrix {
+	rows := make([]int, len(ids))
+	for i, id := range ids {
+		rows[i] = int(id)
+	}
+	return refGather(x, rows)
+}
+
 func refEmbed(tokens, positions matrix, ids []int32, spans []Span) matrix {
 	y := zeros(len(ids), tokens.cols)
 	for _, s := range spans {
@@ -85,15 +102,20 @@ func refEmbed(tokens, positions matrix, ids []int32, spans []Span) matrix {
 	return y
 }
 
-// refAttention looks at one query row and one head at a time.
-func refAttention(qkv matrix, spans []Span, heads int) matrix {
+// refAttention looks at one query row and one head at a time. A row sees all
+// rows of its span, or those up to itself.
+func refAttention(qkv matrix, spans []Span, heads int, all bool) matrix {
 	width := qkv.cols / 3
 	size := width / heads
 	y := zeros(qkv.rows, width)
 	for _, s := range spans {
 		for i := s.First; i < s.First+s.Rows; i++ {
+			last := i
+			if all {
+				last = s.First + s.Rows - 1
+			}
 			for h := range heads {
-				p := refProbabilities(qkv, s.First, i, h*size, size)
+				p := refProbabilities(qkv, s.First, last, i, h*size, size)
 				for t, weight := range p {
 					for j := range size {
 						y.v[i*width+h*size+j] += weight * qkv.at(s.First+t, 2*width+h*size+j)
@@ -106,10 +128,10 @@ func refAttention(qkv matrix, spans []Span, heads int) matrix {
 }
 
 // refProbabilities is the softmax of row i's scaled scores against rows
-// first…i.
-func refProbabilities(qkv matrix, first, i, from, size int) []float64 {
+// first…last.
+func refProbabilities(qkv matrix, first, last, i, from, size int) []float64 {
 	width := qkv.cols / 3
-	p := make([]float64, i-first+1)
+	p := make([]float64, last-first+1)
 	var sum float64
 	for t := range p {
 		var score float64

@@ -19,6 +19,7 @@ func vectors(s *isa) {
 	reductions(s)
 	elementwise(s)
 	activations(s)
+	exactActivations(s)
 	norms(s)
 	optimizer(s)
 }
