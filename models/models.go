@@ -1,5 +1,6 @@
 // Package models opens dialogue models by name: the bundled one, which is part
-// of the binary, or any Hugging Face GPT-2 folder.
+// of the binary, or any Hugging Face GPT-2 folder; and sentence encoders of the
+// BERT family from their folders.
 //
 // What a model is made of lies in the packages below, in the order in which
 // data meets them:
@@ -7,6 +8,7 @@
 //	tokenizer  text to token ids and back
 //	dialogue   turns to token ids: the prompt template
 //	gpt2       token ids to logits: the network
+//	bert       token ids to states: the sentence encoders' network
 //	ops        the network's operators, on spago's graph
 //	kernels    the operators' arithmetic
 //	hf         the folder format of all this on disk
@@ -77,6 +79,9 @@ func Open(ctx context.Context, name string, o Options) (*Bundle, error) {
 	fsys, name, err := find(name)
 	if err != nil {
 		return nil, err
+	}
+	if name != Default && hf.IsEncoder(name) {
+		return nil, fmt.Errorf("%s %w", name, ErrEncoder)
 	}
 	return open(ctx, fsys, name, o)
 }

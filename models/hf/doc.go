@@ -1,5 +1,6 @@
 // Package hf reads and writes GPT-2 folders in Hugging Face's layout, so that
-// models move between causerie and the Python library transformers unchanged.
+// models move between causerie and the Python library transformers unchanged. It
+// also reads the folders of sentence encoders; see below.
 //
 // A folder holds
 //
@@ -69,6 +70,33 @@
 // because transformers would only warn of one it does not know and then take the
 // integers for the weights; without one it refuses the folder. Store with F32
 // makes an ordinary folder again, whose weights are the rounded ones.
+//
+// # Sentence encoders
+//
+// OpenEncoder and Encoder.Load read a BERT that transformers or
+// sentence-transformers wrote:
+//
+//	config.json                        the shape of the network (model_type bert)
+//	model.safetensors, or shards,      the weights; heads, pooler and buffers are
+//	or pytorch_model.bin               passed over
+//	modules.json                       Transformer, Pooling and perhaps Normalize;
+//	                                   without it the mean of the tokens is taken
+//	1_Pooling/config.json              cls, mean, max, mean_sqrt_len_tokens,
+//	                                   weightedmean or lasttoken
+//	sentence_bert_config.json,         how many tokens of a text count, and whether
+//	tokenizer_config.json              it is lower-cased first
+//	config_sentence_transformers.json  the default prompt, if there is one
+//
+// A pytorch_model.bin is a Python pickle. It is read with nlpodyssey's gopickle,
+// which executes nothing of it, into safetensors in memory: for a moment that
+// takes twice the weights.
+//
+// cybertron, nlpodyssey's library of BERTs on spago, reads its pickles with
+// gopickle as well, and that is what is taken of it. Its converter does not know
+// safetensors and skips every tensor that is not float32; its tokenizer neither
+// takes accents off nor splits Chinese, so that ids differ from those a model was
+// trained with; its network makes a graph of every row of every matrix (figures
+// in docs/measurements.md).
 //
 // # Writing
 //

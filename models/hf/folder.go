@@ -125,7 +125,7 @@ func (f *Folder) openWeights(fsys fs.FS) error {
 
 // noWeights says what to do about a folder without safetensors.
 func (f *Folder) noWeights(fsys fs.FS) error {
-	for _, old := range []string{"pytorch_model.bin", "pytorch_model.bin.index.json"} {
+	for _, old := range []string{pickleFile, pickleFile + ".index.json"} {
 		if _, err := fs.Stat(fsys, old); err == nil {
 			return fmt.Errorf("%s: only %s is there, a Python pickle, which is not read; convert it once with\n"+
 				"  python3 -c \"from transformers import AutoModelForCausalLM as M; M.from_pretrained('%[1]s').save_pretrained('%[1]s')\"",
