@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/nlpodyssey/spago/ag"
+	"github.com/nlpodyssey/spago/mat"
 
 	"causerie/models/kernels"
 	"causerie/models/ops"
@@ -111,16 +112,8 @@ func (r *Runner) RowLosses(segments []Segment, targets []int32, weights []float3
 // scale must not be 0.
 func (r *Runner) LossAndGrad(segments []Segment, targets []int32, weights []float32, scale float32) (LossSum, error) {
 	defer r.ws.Reset()
-	for i, s := range segments {
-		if s.Cache != nil {
-			return LossSum{}, fmt.Errorf("gpt2: segment %d: a sequence with a cache cannot be trained on", i)
-		}
-	}
-	if err := r.model.hasGradients(segments); err != nil {
+	if err := r.canTrain(segments, scale); err != nil {
 		return LossSum{}, err
-	}
-	if scale == 0 {
-		return LossSum{}, fmt.Errorf("gpt2: the scale of the gradient is 0")
 	}
 	r.batch.training = true
 	defer func() { r.batch.training = false }()
@@ -134,8 +127,30 @@ func (r *Runner) LossAndGrad(segments []Segment, targets []int32, weights []floa
 	return LossSum{Sum: loss.Sum, Weight: loss.Weight}, nil
 }
 
+// canTrain checks that the segments have gradients.
+func (r *Runner) canTrain(segments []Segment, scale float32) error {
+	for i, s := range segments {
+		if s.Cache != nil {
+			return fmt.Errorf("gpt2: segment %d: a sequence with a cache cannot be trained on", i)
+		}
+	}
+	if scale == 0 {
+		return fmt.Errorf("gpt2: the scale of the gradient is 0")
+	}
+	return r.model.hasGradients(segments)
+}
+
 // loss checks the batch and runs it up to the loss operator.
 func (r *Runner) loss(segments []Segment, targets []int32, weights []float32, scale float32) (*ops.Loss, error) {
+	x, err := r.learnt(segments, targets, weights)
+	if err != nil {
+		return nil, err
+	}
+	return ops.NewLoss(r.ws, x, r.model.head(), targets, weights, scale), nil
+}
+
+// learnt checks a batch with targets and runs it up to what the LM head reads.
+func (r *Runner) learnt(segments []Segment, targets []int32, weights []float32) (mat.Tensor, error) {
 	m := r.model
 	if err := m.layout(&r.batch, segments); err != nil {
 		return nil, err
@@ -149,6 +164,5 @@ func (r *Runner) loss(segments []Segment, targets []int32, weights []float32, sc
 			return nil, fmt.Errorf("gpt2: target %d of row %d is not in [0, %d)", id, i, m.Config.VocabSize)
 		}
 	}
-	x := m.forward(r.ws, &r.batch)
-	return ops.NewLoss(r.ws, x, m.head(), targets, weights, scale), nil
+	return m.forward(r.ws, &r.batch), nil
 }

@@ -4,7 +4,7 @@
 // An operator here works on whole [rows, width] float32 matrices, one row a
 // token, and is fused: a linear layer adds its bias, attention does scores,
 // softmax and the weighted sum, the loss does the output projection, the
-// softmax and the cross-entropy. GPT-2 needs nine of them:
+// softmax and the cross-entropy. GPT-2 needs ten of them:
 //
 //	Embed      token + position embedding          ids       -> [rows, width]
 //	Linear     y = x·Wᵀ + b                        [rows, k] -> [rows, n]
@@ -15,6 +15,7 @@
 //	Attention  causal, many heads, many sequences  [rows, 3w] -> [rows, w]
 //	Gather     the rows whose result is asked for  [rows, w] -> [some, w]
 //	Loss       LM head and cross-entropy           [rows, w] -> one number
+//	PreferenceLoss  LM head and the loss of DPO    [rows, w] -> one number
 //
 // and BERT, which shares Linear and Gather, four more:
 //

@@ -159,3 +159,15 @@ func refLoss(x, w matrix, targets []int32, weights []float32) float64 {
 	}
 	return loss
 }
+
+func refPreferenceLoss(x, w matrix, targets []int32, weights []float32, replies []Reply, beta float64) (loss float64) {
+	reward := func(r Reply) float64 {
+		rows := matrix{r.Rows, x.cols, x.v[r.First*x.cols : (r.First+r.Rows)*x.cols]}
+		nats := refLoss(rows, w, targets[r.First:r.First+r.Rows], weights[r.First:r.First+r.Rows])
+		return beta * (-nats - r.Reference)
+	}
+	for i := 0; i < len(replies); i += 2 {
+		loss += math.Log(1 + math.Exp(reward(replies[i+1])-reward(replies[i])))
+	}
+	return loss
+}
