@@ -101,6 +101,9 @@ func (t *trainer) writeCheckpoint(path string) error {
 		if err := t.optimizer.save(filepath.Join(dir, optimizerFile)); err != nil {
 			return err
 		}
+		if err := t.objective.save(dir); err != nil {
+			return err
+		}
 		return t.state.write(filepath.Join(dir, stateFile))
 	})
 }

@@ -63,6 +63,8 @@ func child(t *testing.T, o Options, env ...string) (*exec.Cmd, *bytes.Buffer) {
 func TestKilledAndResumed(t *testing.T) {
 	t.Run("model", func(t *testing.T) { killAndResume(t, smallOptions(t), 20) })
 	t.Run("adapter", func(t *testing.T) { killAndResume(t, loraOptions(t, 3), 10) })
+	t.Run("preferences", func(t *testing.T) { killAndResume(t, dpoOptions(t, 3), 10) })
+	t.Run("preferences with an adapter", func(t *testing.T) { killAndResume(t, dpoLoRAOptions(t, 3), 10) })
 }
 
 func killAndResume(t *testing.T, o Options, limit int) {

@@ -19,7 +19,7 @@
 //	runs/small/metrics.jsonl                                       the training curve, line by line
 //	runs/small/checkpoints/step-000500/                            a model folder like the result,
 //	                                                               and what is needed to go on:
-//	                        optimizer.safetensors, state.json
+//	                        optimizer.safetensors, state.json, and reference.json of preferences
 //
 // A step (step.go) gathers micro-batches of whole dialogues, adds up their
 // gradients, scales the sum down if it is too long (clip.go) and lets AdamW
@@ -29,6 +29,16 @@
 // what happens: a progress bar (progress.go), JSON lines (jsonlines.go), the
 // training curve (curve.go). What a run is made of is put together in
 // train.go, and its result written in export.go.
+//
+// # Preferences
+//
+// With Options.DPO the data are pairs of replies to one prompt, and the model
+// learns which of the two is better: direct preference optimization, Rafailov
+// et al. (2023). objective.go says what a run minimizes; the usual objective
+// is there, and that of pairs in preference.go. How probable each reply was at
+// the beginning of the run is found before the first step and kept in every
+// checkpoint (reference.go). Everything else, from the shuffled stream to early
+// stopping, is the same.
 //
 // # Reproducible and resumable
 //

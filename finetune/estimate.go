@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +77,11 @@ func (o Options) Estimate(shape gpt2.Config, found corpora.Findings, gflops floa
 		times = 2
 	}
 	flop := e.Rows*times*forward + validations*measured*forward
+	if o.DPO != nil {
+		for _, f := range slices.Concat(found.Train, found.Valid) {
+			flop += float64(f.Rows) * forward // by the model to start from
+		}
+	}
 	e.Seconds = flop / (usualShare * gflops * 1e9)
 	e.Bytes = o.bytes(shape, int64(found.Rows()+measured))
 	return e

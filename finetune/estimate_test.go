@@ -41,6 +41,13 @@ func TestEstimateOfTime(t *testing.T) {
 	if l := o.Estimate(shape, found, 200); l.Seconds > 0.7*e.Seconds || l.Bytes >= e.Bytes {
 		t.Errorf("an adapter takes %+v, the whole model %+v", l, e)
 	}
+	supervised := o.Estimate(shape, found, 200)
+	o.DPO = &DPO{}
+	// Six times the data, forward and back to the inputs; and each once more forward.
+	if p := o.Estimate(shape, found, 200); p.Steps != e.Steps || p.Seconds < 1.08*supervised.Seconds || p.Seconds > 1.09*supervised.Seconds {
+		t.Errorf("preferences take %+v, the same dialogues %+v", p, supervised)
+	}
+	o.DPO = nil
 	o.HoldOut, o.EvalFirst = 0.1, true
 	if l := o.Estimate(shape, found, 200); l.Steps != 540 {
 		t.Errorf("%d steps on nine tenths of the data", l.Steps)

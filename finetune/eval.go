@@ -108,7 +108,7 @@ func (e *evaluation) run(ctx context.Context, dtype *kernels.DType) (Report, err
 			return Report{}, err
 		}
 	}
-	m := meter{network: gpt2.NewRunner(b.Net, e.pool), rows: e.o.Rows}
+	m := meter{objective: &supervised{network: gpt2.NewRunner(b.Net, e.pool)}, rows: e.o.Rows}
 	r := Report{Model: e.o.Model, DType: b.Net.DType().String(), WeightBytes: b.Net.WeightBytes()}
 	err = e.measure(ctx, m, &r)
 	return r, err

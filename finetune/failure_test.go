@@ -34,6 +34,12 @@ func (s *spoiled) LossAndGrad(segments []gpt2.Segment, targets []int32, weights 
 	return loss, err
 }
 
+// spoil puts a network that breaks into a trainer.
+func spoil(tr *trainer, s *spoiled) {
+	o := tr.objective.(*supervised)
+	s.network, o.network = o.network, s
+}
+
 // newTrainer makes a trainer for a test to tamper with.
 func newTrainer(t *testing.T, o Options, hooks ...Hook) *trainer {
 	t.Helper()
@@ -66,7 +72,7 @@ func TestDiverged(t *testing.T) {
 			o := smallOptions(t)
 			tr := newTrainer(t, o)
 			grad := tr.folder.model.Params()[3].Grad
-			tr.network = &spoiled{network: tr.network, at: 12, loss: tt.loss, spoil: func() { grad[0] += tt.grad }}
+			spoil(tr, &spoiled{at: 12, loss: tt.loss, spoil: func() { grad[0] += tt.grad }})
 			_, err := tr.run(t.Context())
 			if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "step-000005") {
 				t.Fatalf("error %v, want %q", err, tt.want)
@@ -94,7 +100,7 @@ func TestInterruptedWithinStep(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	tr := newTrainer(t, o)
-	tr.network = &spoiled{network: tr.network, at: 13, spoil: cancel} // the first batch of step 7
+	spoil(tr, &spoiled{at: 13, spoil: cancel}) // the first batch of step 7
 	_, err := tr.run(ctx)
 	if stopped, ok := errors.AsType[*Interrupted](err); !ok || stopped.Step != 6 {
 		t.Fatalf("error %v", err)

@@ -26,7 +26,7 @@ type folder struct {
 	files      tokenizerFiles
 
 	adapter *lora.Adapter // what is trained instead of the model; or nil
-	base    string        // then, a short name for exactly the model's weights
+	base    string        // then, or with preferences, a short name for exactly the weights to start from
 }
 
 // openFolder reads a model and its tokenizer.

@@ -54,16 +54,17 @@ type Start struct {
 
 // Step is what one optimizer step did.
 type Step struct {
-	Step            int     `json:"step"`
-	Steps           int     `json:"steps"`
-	Loss            float64 `json:"loss"` // nats per learnt token, before the update
-	LR              float64 `json:"lr"`
-	GradNorm        float64 `json:"grad_norm"`         // before clipping
-	Tokens          int64   `json:"tokens"`            // rows trained on since the run began
-	TokensPerSecond float64 `json:"tokens_per_second"` // over the last steps
-	Epoch           float64 `json:"epoch"`             // passes over the (weighted) data
-	Seconds         float64 `json:"seconds"`           // since the run began, pauses not counted
-	SecondsLeft     float64 `json:"seconds_left"`      // until the last step, at the present speed
+	Step            int      `json:"step"`
+	Steps           int      `json:"steps"`
+	Loss            float64  `json:"loss"` // nats per learnt token, or per pair, before the update
+	LR              float64  `json:"lr"`
+	GradNorm        float64  `json:"grad_norm"`         // before clipping
+	Rewards         *Rewards `json:"rewards,omitempty"` // of the step's pairs, in a run that learns from preferences
+	Tokens          int64    `json:"tokens"`            // rows trained on since the run began
+	TokensPerSecond float64  `json:"tokens_per_second"` // over the last steps
+	Epoch           float64  `json:"epoch"`             // passes over the (weighted) data
+	Seconds         float64  `json:"seconds"`           // since the run began, pauses not counted
+	SecondsLeft     float64  `json:"seconds_left"`      // until the last step, at the present speed
 }
 
 // TimeLeft is SecondsLeft as a duration of whole seconds.

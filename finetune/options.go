@@ -52,6 +52,9 @@ type Options struct {
 	// Loss is what is learnt of a dialogue: every turn (the default) or only
 	// the replies.
 	Loss corpora.Loss
+	// DPO, if not nil, learns from preferences which replies are better. Data
+	// and Valid then hold preferences, and Model what to start from.
+	DPO *DPO
 
 	// Steps is how many optimizer steps to take. When it is 0, Epochs passes
 	// over the data (3 by default) decide.
@@ -125,6 +128,9 @@ func (o *Options) EnsureDefaults() {
 	orDefault(&o.Heads, max(1, o.Width/64))
 	if o.Steps == 0 {
 		orDefault(&o.Epochs, 3)
+	}
+	if o.DPO != nil {
+		o.ensureDPO()
 	}
 	orDefault(&o.Rows, max(2048, o.Context))
 	orDefault(&o.Accumulate, 1)
@@ -212,6 +218,9 @@ func (o *Options) Validate() error {
 	fail(o.Keep < 1, "at least one checkpoint must be kept, not %d", o.Keep)
 	fail(o.Patience < 0, "the patience must be a positive number of validations, not %d", o.Patience)
 	fail(!(o.HoldOut >= 0 && o.HoldOut < 1), "the part to hold out must be at least 0 and below 1, not %g", o.HoldOut)
+	fail(o.DPO != nil && o.Model == "", "preferences between replies are learnt by a model that can reply: name the one to start from")
+	fail(o.DPO != nil && o.Format != corpora.FormatPreferences, "files of the format %s hold no preferences", o.Format)
+	fail(o.DPO != nil && o.Loss != corpora.LossReplies, "of preferences only the replies are learnt, not %q", o.Loss)
 	fail(o.LoRA != nil && o.Model == "", "an adapter needs a model to adapt")
 	fail(o.Merge && o.LoRA == nil, "only an adapter can be merged: without LoRA the result is a whole model")
 	fail(o.MaxTime < 0, "the time limit must be positive, not %v", o.MaxTime)
@@ -240,6 +249,9 @@ func (o *Options) validateOptimizer() error {
 	positive("the learning rate", o.LR, 10)
 	if max(0, o.MinLR) > o.LR {
 		errs = append(errs, fmt.Errorf("the last learning rate, %g, is above the highest, %g", o.MinLR, o.LR))
+	}
+	if o.DPO != nil {
+		positive("beta of the preferences", o.DPO.Beta, 100)
 	}
 	in("beta1", o.Beta1, 0, 1)
 	in("beta2", o.Beta2, 0, 1)

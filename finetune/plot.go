@@ -87,7 +87,10 @@ func writePicture(path string, w io.WriterTo) error {
 }
 
 // points are the losses of a training curve over its steps.
-type points struct{ training, validation plotter.XYs }
+type points struct {
+	training, validation plotter.XYs
+	pairs                bool // the losses are of pairs, not of tokens
+}
 
 // readCurve reads a metrics.jsonl. A last line that a killed run left behind
 // half written is not read.
@@ -101,13 +104,15 @@ func readCurve(r io.Reader) (c points, err error) {
 			return c, err
 		}
 		var event struct {
-			Event string  `json:"event"`
-			Step  int     `json:"step"`
-			Loss  float64 `json:"loss"`
+			Event   string          `json:"event"`
+			Step    int             `json:"step"`
+			Loss    float64         `json:"loss"`
+			Rewards json.RawMessage `json:"rewards"`
 		}
 		if err := json.Unmarshal(line, &event); err != nil {
 			return c, fmt.Errorf("a line of the training curve: %w", err)
 		}
+		c.pairs = c.pairs || event.Rewards != nil
 		at := plotter.XY{X: float64(event.Step), Y: event.Loss}
 		switch event.Event {
 		case eventStep:
@@ -134,6 +139,9 @@ func (c points) plot() (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = "Loss"
 	p.X.Label.Text, p.Y.Label.Text = "step", "nats per token"
+	if c.pairs {
+		p.Y.Label.Text = "nats per pair"
+	}
 	p.Legend.Top = true
 	p.Add(plotter.NewGrid())
 	pale, dark, blue := color.Gray{0xcc}, color.Gray{0x55}, color.RGBA{0x1f, 0x77, 0xb4, 0xff}

@@ -65,6 +65,9 @@ func (p *progress) describe(s Step) string {
 		p.loss = s.Loss
 	}
 	p.loss += mix * (s.Loss - p.loss)
+	if r := s.Rewards; r != nil {
+		return fmt.Sprintf(" loss %.3f  margin %.2f  lr %.2e  %s tok/s  %s left", p.loss, r.Margin, s.LR, thousands(s.TokensPerSecond), s.TimeLeft())
+	}
 	return fmt.Sprintf(" loss %.3f  lr %.2e  %s tok/s  %s left", p.loss, s.LR, thousands(s.TokensPerSecond), s.TimeLeft())
 }
 
@@ -88,6 +91,10 @@ func (p *progress) OnValidation(v Validation) error {
 	mark := ""
 	if v.Best {
 		mark = "  (best so far)"
+	}
+	if r := v.Rewards; r != nil {
+		return p.line("step %d: validation loss %.4f, reward margin %.3f, the preferred reply wins in %.1f %% of %d pairs%s",
+			v.Step, v.Loss, r.Margin, 100*r.Accuracy, r.Pairs, mark)
 	}
 	return p.line("step %d: validation loss %.4f, perplexity %.2f, %.4f bits per byte%s",
 		v.Step, v.Loss, v.Perplexity, v.BitsPerByte, mark)

@@ -25,6 +25,7 @@ func tell(t *testing.T, h Hook) {
 		h.OnStep(Step{Step: 4, Steps: 5, Loss: 3, LR: 5e-4, GradNorm: 1.25, Tokens: 8000, TokensPerSecond: 432, Epoch: 0.75, Seconds: 12, SecondsLeft: 3}),
 		h.OnValidation(Validation{Step: 4, Score: Score{Loss: 3.5, Perplexity: 33.1, BitsPerByte: 1.75, Tokens: 100, Dialogues: 5, TextBytes: 400}, Best: true,
 			Files: []Score{{File: "a.jsonl", Loss: 3.5, Perplexity: 33.1, BitsPerByte: 1.75, Tokens: 100, Dialogues: 5, TextBytes: 400}}}),
+		h.OnValidation(Validation{Step: 5, Score: Score{Loss: 0.5, Tokens: 100, Rewards: &Rewards{Chosen: 1, Rejected: -0.25, Margin: 1.25, Accuracy: 0.875, Pairs: 8}}}),
 		h.OnCheckpoint(Checkpoint{Step: 4, Path: "runs/a/checkpoints/step-000004"}),
 		h.OnStep(Step{Step: 5, Steps: 5, Loss: 2.75, LR: 1e-4, GradNorm: 1, Tokens: 10000, TokensPerSecond: 4321, Epoch: 1, Seconds: 15}),
 		h.OnEnd(Result{Out: "runs/a", Step: 5, Steps: 5, ResultStep: 4, BestLoss: 3.5, Checkpoint: "runs/a/checkpoints/step-000005", Tokens: 10000, Seconds: 15}),
@@ -62,6 +63,7 @@ func TestProgress(t *testing.T) {
 		"reading the corpora", "after step 2", "7.4 M parameters", "1200 dialogues", "3 bad lines",
 		"(5/5)",
 		"step 4: validation loss 3.5000, perplexity 33.10, 1.7500 bits per byte  (best so far)", "weights of step 4 are in runs/a",
+		"step 5: validation loss 0.5000, reward margin 1.250, the preferred reply wins in 87.5 % of 8 pairs",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is missing in:\n%s", want, b.String())
@@ -69,6 +71,10 @@ func TestProgress(t *testing.T) {
 	}
 	got := new(progress).describe(Step{Loss: 4, LR: 1e-3, TokensPerSecond: 4321, SecondsLeft: 3723})
 	if want := " loss 4.000  lr 1.00e-03  4.32k tok/s  1h2m3s left"; got != want {
+		t.Errorf("beside the bar stands %q, want %q", got, want)
+	}
+	got = new(progress).describe(Step{Loss: 0.5, LR: 1e-3, TokensPerSecond: 4321, SecondsLeft: 3, Rewards: &Rewards{Margin: 1.25}})
+	if want := " loss 0.500  margin 1.25  lr 1.00e-03  4.32k tok/s  3s left"; got != want {
 		t.Errorf("beside the bar stands %q, want %q", got, want)
 	}
 }

@@ -52,7 +52,9 @@ type identity struct {
 	Context   int    `json:"context"`
 
 	LoRA string `json:"lora,omitempty"` // the adapter that is trained
-	Base string `json:"base,omitempty"` // the weights beside it
+	Base string `json:"base,omitempty"` // the weights beside it, or those that preferences are measured by
+
+	Method string `json:"method,omitempty"` // what is minimized, when it is not the cross-entropy
 
 	Data string       `json:"data"` // fingerprint of the encoded, weighted corpora
 	Loss corpora.Loss `json:"loss"`
@@ -80,6 +82,9 @@ func (o *Options) identity(data string) identity {
 		LR: o.LR, MinLR: max(0, o.MinLR), Warmup: max(0, o.Warmup),
 		Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps,
 		WeightDecay: max(0, o.WeightDecay), Clip: max(0, o.Clip), Seed: o.Seed,
+	}
+	if o.DPO != nil {
+		id.Method = o.DPO.String()
 	}
 	if c := o.LoRA; c != nil {
 		id.LoRA = fmt.Sprintf("rank %d, alpha %g, dropout %g, layers %s, scaling by the root of the rank %t, exceptions %v %v",

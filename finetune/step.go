@@ -7,24 +7,7 @@ import (
 	"math"
 
 	"causerie/corpora"
-	"causerie/models/gpt2"
 )
-
-// network is what training needs of a model: gpt2.Runner has it.
-type network interface {
-	LossAndGrad(segments []gpt2.Segment, targets []int32, weights []float32, scale float32) (gpt2.LossSum, error)
-	RowLosses(segments []gpt2.Segment, targets []int32, weights []float32, nats []float64) (gpt2.LossSum, error)
-}
-
-// segmentsOf gives the model a batch: each example is a sequence of its own,
-// so nothing attends across dialogues.
-func segmentsOf(dst []gpt2.Segment, b *corpora.Batch, a *gpt2.Adapter) []gpt2.Segment {
-	dst = dst[:0]
-	for i := range b.Examples {
-		dst = append(dst, gpt2.Segment{Tokens: b.Examples[i].Tokens, Adapter: a})
-	}
-	return dst
-}
 
 // step takes one optimizer step: the mean loss of Accumulate micro-batches, its
 // gradient, clipping, AdamW. When ctx ends on the way, it gives up and puts the
@@ -32,29 +15,28 @@ func segmentsOf(dst []gpt2.Segment, b *corpora.Batch, a *gpt2.Adapter) []gpt2.Se
 // changed.
 func (t *trainer) step(ctx context.Context) (Step, error) {
 	number, position := t.state.Step+1, t.stream.State()
-	batches, weight, rows := t.gather()
-	if weight == 0 {
+	batches, share, rows := t.gather()
+	if share == 0 {
 		return Step{}, fmt.Errorf("step %d: nothing in its %d batches is to be learnt", number, len(batches))
 	}
 	t.norms.clear()
-	var sum gpt2.LossSum
+	var sum tally
 	for i, b := range batches {
 		if err := ctx.Err(); err != nil {
 			return Step{}, errors.Join(err, t.stream.Restore(position))
 		}
-		t.segments = segmentsOf(t.segments, b, t.folder.net())
 		t.folder.dropOut(t.o.Seed, number, i)
-		// The gradient of the mean over all targets of the step, however they
-		// are spread over micro-batches.
-		loss, err := t.network.LossAndGrad(t.segments, b.Targets, b.Weights, float32(1/weight))
+		// The gradient of the mean over all targets, or pairs, of the step,
+		// however they are spread over micro-batches.
+		batch, err := t.objective.gradient(b, float32(1/share))
 		if err != nil {
 			return Step{}, fmt.Errorf("step %d, batch %d of %d: %w", number, i+1, len(batches), err)
 		}
-		if !finite(loss.Sum) {
+		if !finite(batch.loss) {
 			return Step{}, t.diverged(number, fmt.Sprintf("the loss of batch %d of %d (%d dialogues, %d tokens) is %v",
-				i+1, len(batches), len(b.Examples), b.Rows(), loss.Sum))
+				i+1, len(batches), len(b.Examples), b.Rows(), batch.loss))
 		}
-		sum = sum.Add(loss)
+		sum.merge(batch)
 	}
 	norm := t.norms.global()
 	if !finite(norm) {
@@ -66,21 +48,19 @@ func (t *trainer) step(ctx context.Context) (Step, error) {
 	t.state.Step = number
 	t.state.Tokens += int64(rows)
 	t.clock.step(rows)
-	return t.report(sum.Mean(), lr, norm), nil
+	return t.report(sum, lr, norm), nil
 }
 
 // gather reads the micro-batches of one step. It returns the sum of their
-// weights and the number of their rows too.
-func (t *trainer) gather() (batches []*corpora.Batch, weight float64, rows int) {
+// shares and the number of their rows too.
+func (t *trainer) gather() (batches []*corpora.Batch, share float64, rows int) {
 	for range t.o.Accumulate {
 		b := t.stream.Next()
-		for _, w := range b.Weights {
-			weight += float64(w)
-		}
+		share += t.objective.share(b)
 		rows += b.Rows()
 		batches = append(batches, b)
 	}
-	return batches, weight, rows
+	return batches, share, rows
 }
 
 // ErrDiverged is the error of a run whose loss or gradient is no longer a
@@ -95,10 +75,10 @@ func (t *trainer) diverged(step int, what string) error {
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // report describes the step that was just taken.
-func (t *trainer) report(loss, lr, norm float64) Step {
+func (t *trainer) report(sum tally, lr, norm float64) Step {
 	s := Step{
 		Step: t.state.Step, Steps: t.o.Steps,
-		Loss: loss, LR: lr, GradNorm: norm,
+		Loss: sum.score("").Loss, LR: lr, GradNorm: norm, Rewards: sum.rewards(),
 		Tokens:          t.state.Tokens,
 		TokensPerSecond: t.clock.tokensPerSecond(),
 		Seconds:         t.clock.seconds(),

@@ -102,7 +102,7 @@ func (s *setup) trainer(ctx context.Context) (*trainer, error) {
 	if err := s.settle(); err != nil {
 		return nil, err
 	}
-	return s.assemble(valid)
+	return s.assemble(ctx, valid)
 }
 
 // findCheckpoint looks for the run that Out holds, if any.
@@ -155,6 +155,9 @@ func (s *setup) openModel(ctx context.Context) (err error) {
 	}
 	if err != nil {
 		return err
+	}
+	if s.o.DPO != nil {
+		s.rememberStart()
 	}
 	positions := s.folder.config.Model.Positions
 	orDefault(&s.o.Context, positions)
@@ -214,7 +217,7 @@ func (s *setup) stage(name string) error {
 func (s *setup) loadOptions() corpora.LoadOptions {
 	return corpora.LoadOptions{
 		Read:   s.o.readOptions(),
-		Encode: corpora.EncodeOptions{Context: s.o.Context, Loss: s.o.Loss},
+		Encode: corpora.EncodeOptions{Context: s.o.Context, Loss: s.o.Loss, Preferences: s.o.DPO != nil},
 	}
 }
 
@@ -340,14 +343,18 @@ func passRows(d *corpora.Dataset) float64 {
 }
 
 // assemble makes the trainer, at the start of the run or where it stopped.
-func (s *setup) assemble(valid []heldOut) (*trainer, error) {
+func (s *setup) assemble(ctx context.Context, valid []heldOut) (*trainer, error) {
 	stream, err := s.data.Stream(s.o.Rows, s.o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	objective, err := s.objective(ctx, valid)
 	if err != nil {
 		return nil, err
 	}
 	params := s.folder.trained()
 	t := &trainer{
-		o: s.o, network: gpt2.NewRunner(s.folder.model, s.pool), folder: s.folder,
+		o: s.o, objective: objective, folder: s.folder,
 		optimizer: newAdamW(s.pool, params, s.o), norms: newNorms(s.pool, params),
 		stream: stream, schedule: s.o.schedule(), valid: valid,
 		checkpoints: s.checkpoints, hooks: s.hooks, passRows: passRows(s.data),
@@ -364,6 +371,15 @@ func (s *setup) assemble(valid []heldOut) (*trainer, error) {
 	}
 	t.clock = newClock(time.Now, t.state.Seconds)
 	return t, nil
+}
+
+// objective is what the run minimizes.
+func (s *setup) objective(ctx context.Context, valid []heldOut) (objective, error) {
+	net := gpt2.NewRunner(s.folder.model, s.pool)
+	if s.o.DPO != nil {
+		return s.preferences(ctx, net, valid)
+	}
+	return &supervised{network: net, adapter: s.folder.net()}, nil
 }
 
 // start describes the run to the hooks.

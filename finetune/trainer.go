@@ -6,13 +6,12 @@ import (
 	"fmt"
 
 	"causerie/corpora"
-	"causerie/models/gpt2"
 )
 
 // trainer repeats steps until a run is done. See run for the order of things.
 type trainer struct {
 	o           *Options
-	network     network
+	objective   objective
 	folder      *folder // writes the model and its tokenizer
 	optimizer   *adamW
 	norms       *norms
@@ -27,8 +26,6 @@ type trainer struct {
 	state    state
 	saved    state // of the last checkpoint
 	hasSaved bool
-
-	segments []gpt2.Segment
 }
 
 // Interrupted is the error of a run that was told to stop (its context was
@@ -126,7 +123,7 @@ func (t *trainer) validateIfDue(ctx context.Context) (improved bool, err error) 
 	}
 	defer t.clock.pause()
 	v := Validation{Step: t.state.Step}
-	m := meter{network: t.network, rows: t.o.Rows, limit: t.o.ValidTokens, adapter: t.folder.net(), segments: t.segments}
+	m := meter{objective: t.objective, rows: t.o.Rows, limit: t.o.ValidTokens}
 	var all tally
 	for _, h := range t.valid {
 		sum, err := m.measure(ctx, h, nil)
