@@ -27,8 +27,10 @@ func FromHalf(dst []float32, src []uint16) {
 }
 
 // RowTimesHalfPanels is GemmPanels for one row a[k] and panels in 16 bits:
-// c[n] = a·B, or c + a·B, with panel t of B at b[t*panelStride].
-func RowTimesHalfPanels(c, a []float32, b []uint16, panelStride, n, k int, accumulate bool) {
+// c[n] = a·B, or c + a·B, with panel t of B at b[t*panelStride]. While it reads
+// it asks memory for what lies ahead elements further on, at its own pace: a
+// processor drops requests that come all at once.
+func RowTimesHalfPanels(c, a []float32, b []uint16, panelStride, n, k int, accumulate bool, ahead int) {
 	w := PanelWidth()
 	need("RowTimesHalfPanels c", len(c), n)
 	need("RowTimesHalfPanels a", len(a), k)
@@ -44,11 +46,11 @@ func RowTimesHalfPanels(c, a []float32, b []uint16, panelStride, n, k int, accum
 		if panels == 0 { // a last panel that is not whole
 			var last [32]float32
 			copy(last[:], c[j:n])
-			rowTimesHalf(last[:w], a[:k], part, panelStride, 1, accumulate)
+			rowTimesHalf(last[:w], a[:k], part, panelStride, 1, accumulate, ahead)
 			copy(c[j:n], last[:])
 			return
 		}
-		rowTimesHalf(c[j:j+panels*w], a[:k], part, panelStride, panels, accumulate)
+		rowTimesHalf(c[j:j+panels*w], a[:k], part, panelStride, panels, accumulate, ahead)
 		j += panels * w
 	}
 }

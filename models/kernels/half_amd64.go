@@ -36,8 +36,7 @@ func halfPanels(whole int) int {
 }
 
 // rowTimesHalf multiplies a row by whole panels.
-func rowTimesHalf(c, a []float32, b []uint16, panelStride, panels int, accumulate bool) {
-	const ahead = 4 << 10 // bytes: the panels come from memory
+func rowTimesHalf(c, a []float32, b []uint16, panelStride, panels int, accumulate bool, ahead int) {
 	if active == pathGeneric || len(a) == 0 {
 		rowTimesHalfGeneric(c, a, b, panelStride, panels, accumulate)
 		return
@@ -50,5 +49,5 @@ func rowTimesHalf(c, a []float32, b []uint16, panelStride, panels int, accumulat
 	if accumulate {
 		load = 1
 	}
-	f[panels](len(a), &a[0], &b[0], 2*panelStride, ahead, &c[0], load)
+	f[panels](len(a), &a[0], &b[0], 2*panelStride, 2*ahead, &c[0], load)
 }

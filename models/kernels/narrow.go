@@ -86,21 +86,29 @@ func (g *narrow) tileRows(t int) (lo, hi int) {
 
 // convert lays x out for the tiles.
 func (g *narrow) convert(p *Pool) {
-	const worthWaking = 1 << 15 // values: some microseconds
+	const worthWaking = 1 << 14 // values: some microseconds
 	if g.threads == 1 || g.m*g.w.K < worthWaking {
-		for t := range g.tiles {
-			g.convertTile(t)
-		}
+		g.convertRows(0, g.m)
 		return
 	}
-	p.Run(g.tiles, func(t, _ int) { g.convertTile(t) })
+	each := max(1, min(g.rows, g.m/g.threads))
+	p.Run((g.m+each-1)/each, func(task, _ int) { g.convertRows(task*each, min(g.m, (task+1)*each)) })
 }
 
-func (g *narrow) convertTile(t int) {
-	lo, hi := g.tileRows(t)
+// convertRows lays rows [lo,hi) out.
+func (g *narrow) convertRows(lo, hi int) {
+	for t := range g.tiles {
+		if first, last := g.tileRows(t); first < hi && lo < last {
+			g.convertPart(first, last, max(lo, first), min(hi, last))
+		}
+	}
+}
+
+// convertPart lays rows [from,to) of the tile [lo,hi) out.
+func (g *narrow) convertPart(lo, hi, from, to int) {
 	steps, k := g.w.steps(), g.w.K
 	tile := g.cells[lo*steps*g.words : hi*steps*g.words]
-	for i := lo; i < hi; i++ {
+	for i := from; i < to; i++ {
 		cells := rowCells{tile[(i-lo)*g.words:], (hi - lo) * g.words, g.words}
 		x := g.x[i*k : (i+1)*k]
 		if g.w.dtype == BFloat16 {

@@ -70,15 +70,15 @@ func (o *attention) Forward() (mat.Tensor, error) {
 	o.scale = float32(1 / math.Sqrt(float64(o.size)))
 	o.y = o.ws.New(qkv.rows, o.width)
 	o.logSums = o.ws.New(qkv.rows, o.heads)
-	o.each(func(s Span, head int, scratch *attentionScratch) {
-		o.forwardHead(qkv, s, head, scratch)
+	o.each(func(s Span, head int, more bool, scratch *attentionScratch) {
+		o.forwardHead(qkv, s, head, more, scratch)
 	})
 	return o.y, nil
 }
 
 // each calls f for every head of every span, on the workspace's threads when
-// there is enough to do.
-func (o *attention) each(f func(s Span, head int, scratch *attentionScratch)) {
+// there is enough to do; more says that the next head follows on the same one.
+func (o *attention) each(f func(s Span, head int, more bool, scratch *attentionScratch)) {
 	if missing := o.ws.pool.Threads() - len(o.ws.scratch); missing > 0 {
 		o.ws.scratch = append(o.ws.scratch, make([]attentionScratch, missing)...)
 	}
@@ -96,8 +96,9 @@ func (o *attention) each(f func(s Span, head int, scratch *attentionScratch)) {
 	perSpan := (o.heads + heads - 1) / heads
 	pool.Run(len(o.spans)*perSpan, func(task, worker int) {
 		first := task % perSpan * heads
-		for head := first; head < min(o.heads, first+heads); head++ {
-			f(o.spans[task/perSpan], head, &o.ws.scratch[worker])
+		last := min(o.heads, first+heads) - 1
+		for head := first; head <= last; head++ {
+			f(o.spans[task/perSpan], head, head < last, &o.ws.scratch[worker])
 		}
 	})
 }
@@ -110,11 +111,14 @@ func (o *attention) seen(s Span, i int) int {
 	return s.Past + i + 1
 }
 
-func (o *attention) forwardHead(qkv *Tensor, s Span, head int, scratch *attentionScratch) {
+func (o *attention) forwardHead(qkv *Tensor, s Span, head int, more bool, scratch *attentionScratch) {
 	stride := qkv.cols
 	at := qkv.data[s.First*stride+head*o.size:]
 	q, k, v := at, at[o.width:], at[2*o.width:]
 	blocks := o.blocks(s, head, scratch)
+	if more && s.Blocks != nil {
+		blocks.ahead = s.Blocks[0].shape.headValues()
+	}
 	blocks.put(s.Past, s.Rows, k, v, stride)
 
 	for i := 0; i < s.Rows; i += queryBlock {
@@ -141,6 +145,7 @@ type headBlocks struct {
 	layer, head int
 	whole       headPanels // when nothing is cached
 	half        bool
+	ahead       int // how far on the next head's are, when the same worker comes to it; else 0
 	scratch     *attentionScratch
 }
 
@@ -187,7 +192,8 @@ func (h *headBlocks) put(past, n int, k, v []float32, stride int) {
 func (h *headBlocks) score(s *kernels.Scratch, scores []float32, room int, q []float32, stride, n, tokens int) {
 	h.each(0, tokens, func(p headPanels, first, _, hi int) {
 		if p.halfKeys != nil && n == 1 {
-			kernels.RowTimesHalfPanels(scores[first:], q, p.halfKeys, p.size*kernels.PanelWidth(), hi, p.size, false)
+			// Whole panels: there is room for them, and what is too much is cleared.
+			kernels.RowTimesHalfPanels(scores[first:], q, p.halfKeys, p.size*kernels.PanelWidth(), padded(hi), p.size, false, h.ahead)
 			return
 		}
 		p.widenKeys(hi, h.scratch)
@@ -202,7 +208,7 @@ func (h *headBlocks) score(s *kernels.Scratch, scores []float32, room int, q []f
 func (h *headBlocks) weigh(s *kernels.Scratch, y []float32, stride int, scores []float32, room, n, tokens int) {
 	h.each(0, tokens, func(p headPanels, first, _, hi int) {
 		if p.halfValues != nil && n == 1 {
-			kernels.RowTimesHalfPanels(y, scores[first:], p.halfValues, p.capacity*kernels.PanelWidth(), p.size, hi, first > 0)
+			kernels.RowTimesHalfPanels(y, scores[first:], p.halfValues, p.capacity*kernels.PanelWidth(), p.size, hi, first > 0, h.ahead)
 			return
 		}
 		p.widenValues(hi, h.scratch)

@@ -11,7 +11,7 @@ import (
 func (o *attention) Backward(gy mat.Tensor) error {
 	qkv, g := asTensor(o.qkv), asTensor(gy)
 	dqkv := o.ws.New(qkv.rows, qkv.cols)
-	o.each(func(s Span, head int, scratch *attentionScratch) {
+	o.each(func(s Span, head int, _ bool, scratch *attentionScratch) {
 		o.backwardHead(dqkv, qkv, g, s, head, scratch)
 	})
 	g.release()
