@@ -42,7 +42,7 @@ func (e *Engine) ChatN(ctx context.Context, req ChatRequest, n int, emit func(Pi
 	if err != nil {
 		return nil, err
 	}
-	if err := e.checkIDs(prompt); err != nil {
+	if err := checkIDs(prompt, e.model.Net.Config.VocabSize); err != nil {
 		return nil, err
 	}
 	// Turn markers repeat in every dialogue, so no penalty may touch them.
@@ -114,7 +114,7 @@ func (e *Engine) checkPrompt(prompt []int32, reply int) error {
 	if len(prompt) == 0 {
 		return ErrNoPrompt
 	}
-	if err := e.checkIDs(prompt); err != nil {
+	if err := checkIDs(prompt, e.model.Net.Config.VocabSize); err != nil {
 		return err
 	}
 	if context := e.Context(); len(prompt)+reply > context {
@@ -123,8 +123,7 @@ func (e *Engine) checkPrompt(prompt []int32, reply int) error {
 	return nil
 }
 
-func (e *Engine) checkIDs(prompt []int32) error {
-	vocab := e.model.Net.Config.VocabSize
+func checkIDs(prompt []int32, vocab int) error {
 	for i, id := range prompt {
 		if id < 0 || int(id) >= vocab {
 			return &TokenError{ID: id, Position: i, VocabSize: vocab}

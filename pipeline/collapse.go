@@ -42,14 +42,14 @@ func (l *loop) collapse(err error) {
 		}
 	}
 	for _, p := range l.plan.embeds {
-		p.job.finish(err)
+		p.job.fail(err)
 	}
 	if l.plan.empty() { // the plan itself: nothing says which request it was
 		for _, s := range append(l.running, append(l.preempted, l.waiting...)...) {
 			s.fail(err)
 		}
 		for _, j := range l.embeds {
-			j.finish(err)
+			j.fail(err)
 		}
 	}
 	l.renew()

@@ -3,45 +3,8 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"math"
 	"strings"
-
-	"causerie/models/gpt2"
 )
-
-// Pooling says how the hidden states of a text's tokens become one vector.
-type Pooling string
-
-const (
-	// PoolMean is the mean of all tokens' hidden states.
-	PoolMean Pooling = "mean"
-	// PoolLast is the hidden state of the last token, the only one of a
-	// decoder that has seen the whole text.
-	PoolLast Pooling = "last"
-	// PoolDecayed is a mean whose weights decay evenly from the last token to
-	// the first, as later tokens have seen more: Muennighoff (2022), section 3.1.
-	PoolDecayed Pooling = "decayed"
-)
-
-// ParsePooling turns a name into a Pooling.
-func ParsePooling(name string) (Pooling, error) {
-	switch p := Pooling(name); p {
-	case PoolMean, PoolLast, PoolDecayed:
-		return p, nil
-	}
-	return "", fmt.Errorf("unknown pooling %q (known are mean, last and decayed)", name)
-}
-
-// weight is what token i of n counts, before the vector is normalised.
-func (p Pooling) weight(i, n int) float64 {
-	switch {
-	case p == PoolDecayed:
-		return float64(i+1) / float64(n)
-	case p == PoolLast && i < n-1:
-		return 0
-	}
-	return 1
-}
 
 // EmbedInput is one text to embed, or its token ids.
 type EmbedInput struct {
@@ -52,16 +15,21 @@ type EmbedInput struct {
 // EmbedRequest asks for vectors.
 type EmbedRequest struct {
 	Inputs  []EmbedInput
-	Pooling Pooling // PoolMean when empty
+	Pooling Pooling // when empty PoolMean, or what an encoder's folder says
 	// Dimensions, if not 0, cuts the vectors off after so many numbers.
 	Dimensions int
-	// Adapter is what the texts go through besides the model, as in Options.
-	Adapter *gpt2.Adapter
+	// Truncate leaves out what is beyond the model's limit of a text that is too
+	// long, instead of refusing it.
+	Truncate bool
+	// Emit, if not nil, gets each vector as soon as it is there, in the order of
+	// the inputs, instead of Embeddings. An error of it ends the request. What
+	// is computed ahead of it is bounded, however many inputs there are.
+	Emit func(index int, vector []float32) error
 }
 
 // Embeddings are the vectors of an EmbedRequest's inputs, in their order.
 type Embeddings struct {
-	Vectors [][]float32 // each of length 1, of [Engine.Width] or Dimensions numbers
+	Vectors [][]float32 // each of length 1, of the model's width or Dimensions numbers
 	Tokens  int         // of all inputs together
 }
 
@@ -81,92 +49,110 @@ func (e *Engine) Width() int { return e.model.Net.Config.Width }
 // Embed turns texts into vectors of length 1. A text's vector has the same
 // bits whatever other inputs stand beside it.
 func (e *Engine) Embed(ctx context.Context, req EmbedRequest) (Embeddings, error) {
-	if req.Pooling == "" {
-		req.Pooling = PoolMean
+	return e.embedder.embed(ctx, req)
+}
+
+// newEmbedder is what embeds with the engine's loop.
+func (e *Engine) newEmbedder() embedder {
+	return embedder{
+		admission: &e.admission, poolings: decoderPoolings,
+		width: e.Width(), limit: e.Context(), vocab: e.model.Net.Config.VocabSize,
+		tokens: func(in EmbedInput) ([]int32, error) {
+			switch {
+			case in.IDs != nil:
+				return in.IDs, nil
+			case e.model.Tokenizer == nil:
+				return nil, ErrNoTokenizer
+			}
+			return e.model.Tokenizer.Encode(nil, in.Text), nil
+		},
+		cut:    func(ids []int32, n int) []int32 { return ids[:n] },
+		submit: func(j *embedJob) { e.loop.tell(func(in *inbox) { in.embeds = append(in.embeds, j) }) },
+		wake:   func() { e.loop.tell(func(*inbox) {}) },
 	}
-	if _, err := ParsePooling(string(req.Pooling)); err != nil {
+}
+
+// embedder checks embedding requests and has a loop compute them. The loop is
+// that of a decoder, which embeds beside writing, or of an encoder.
+type embedder struct {
+	admission           *admission
+	poolings            []Pooling // the first is the default
+	width, limit, vocab int
+
+	tokens func(EmbedInput) ([]int32, error) // of an input that is not empty
+	cut    func(ids []int32, n int) []int32  // the first n tokens of a text
+	submit func(*embedJob)                   // hands a job to the loop
+	wake   func()                            // tells it that a job has room again
+}
+
+func (e *embedder) embed(ctx context.Context, req EmbedRequest) (Embeddings, error) {
+	if req.Pooling == "" {
+		req.Pooling = e.poolings[0]
+	}
+	if err := req.Pooling.check(e.poolings); err != nil {
 		return Embeddings{}, err
 	}
-	if req.Dimensions < 0 || req.Dimensions > e.Width() {
+	if req.Dimensions < 0 || req.Dimensions > e.width {
 		return Embeddings{}, &OptionError{
-			Field: "dimensions", Problem: fmt.Sprintf("must lie between 1 and %d, the model's width, not %d", e.Width(), req.Dimensions),
+			Field: "dimensions", Problem: fmt.Sprintf("must lie between 1 and %d, the model's width, not %d", e.width, req.Dimensions),
 		}
 	}
 	if req.Dimensions == 0 {
-		req.Dimensions = e.Width()
+		req.Dimensions = e.width
 	}
-	if err := e.checkAdapter(req.Adapter); err != nil {
-		return Embeddings{}, err
-	}
-	segments, err := e.embedSegments(req.Inputs)
+	out := Embeddings{}
+	texts, err := e.texts(req)
 	if err != nil {
-		return Embeddings{}, err
+		return out, err
 	}
-	for i := range segments {
-		segments[i].Adapter = req.Adapter
+	for _, ids := range texts {
+		out.Tokens += len(ids)
 	}
-	if len(segments) == 0 {
-		return Embeddings{Vectors: [][]float32{}}, nil
+	emit := req.Emit
+	if emit == nil {
+		out.Vectors = make([][]float32, len(texts))
+		emit = func(i int, v []float32) error { out.Vectors[i] = v; return nil }
 	}
-	inner, leave, err := e.enter(ctx)
+	if len(texts) == 0 {
+		return out, nil
+	}
+	inner, leave, err := e.admission.enter(ctx)
 	if err != nil {
 		return Embeddings{}, err
 	}
 	defer leave()
-	job := newEmbedJob(req, segments)
+	job := newEmbedJob(req, texts)
 	defer job.gone.Store(true)
-	e.loop.tell(func(in *inbox) { in.embeds = append(in.embeds, job) })
-	select {
-	case err := <-job.done:
-		return job.out, err
-	case <-inner.Done():
-		return Embeddings{}, context.Cause(inner)
+	e.submit(job)
+	if err := job.deliver(inner, emit, e.wake); err != nil {
+		return Embeddings{}, err
 	}
+	return out, nil
 }
 
-// embedSegments checks the inputs and turns them into token ids.
-func (e *Engine) embedSegments(inputs []EmbedInput) ([]gpt2.Segment, error) {
-	segments := make([]gpt2.Segment, len(inputs))
-	for i, in := range inputs {
-		ids := in.IDs
-		if ids == nil {
-			if e.model.Tokenizer == nil {
-				return nil, ErrNoTokenizer
-			}
-			if strings.TrimSpace(in.Text) != "" {
-				ids = e.model.Tokenizer.Encode(nil, in.Text)
-			}
-		}
-		switch {
-		case len(ids) == 0:
+// texts checks the inputs and turns them into token ids.
+func (e *embedder) texts(req EmbedRequest) ([][]int32, error) {
+	texts := make([][]int32, len(req.Inputs))
+	for i, in := range req.Inputs {
+		if in.IDs == nil && strings.TrimSpace(in.Text) == "" || in.IDs != nil && len(in.IDs) == 0 {
 			return nil, &InputError{Index: i, Problem: "is empty; there is nothing to embed"}
-		case len(ids) > e.Context():
-			return nil, &InputError{Index: i, TooLong: true,
-				Problem: fmt.Sprintf("has %d tokens, but the model's context holds %d", len(ids), e.Context())}
 		}
-		if err := e.checkIDs(ids); err != nil {
+		ids, err := e.tokens(in)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(ids) > e.limit && req.Truncate:
+			ids = e.cut(ids, e.limit)
+		case len(ids) > e.limit:
+			return nil, &InputError{Index: i, TooLong: true,
+				Problem: fmt.Sprintf("has %d tokens, but the model's context holds %d", len(ids), e.limit)}
+		}
+		if err := checkIDs(ids, e.vocab); err != nil {
 			return nil, &InputError{Index: i, Problem: "is refused: " + err.Error()}
 		}
-		segments[i].Tokens = ids
+		texts[i] = ids
 	}
-	return segments, nil
-}
-
-// normalised is the vector of length 1 in x's direction; the zero vector stays.
-func normalised(x []float64) []float32 {
-	square := 0.0
-	for _, v := range x {
-		square += v * v
-	}
-	length := math.Sqrt(square)
-	if length == 0 {
-		length = 1
-	}
-	out := make([]float32, len(x))
-	for i, v := range x {
-		out[i] = float32(v / length)
-	}
-	return out
+	return texts, nil
 }
 
 // growTo returns a slice of n elements, of buf's memory if that is enough.

@@ -118,7 +118,7 @@ func TestEmbedRefuses(t *testing.T) {
 		{"a long text", EmbedRequest{Inputs: texts(strings.Repeat("a", 17))}, "has 17 tokens, but the model's context holds 16"},
 		{"a foreign id", EmbedRequest{Inputs: []EmbedInput{{IDs: []int32{1, 9999}}}}, "token id 9999"},
 		{"too many dimensions", EmbedRequest{Inputs: texts("a"), Dimensions: 33}, "between 1 and 32"},
-		{"a pooling nobody knows", EmbedRequest{Inputs: texts("a"), Pooling: "max"}, "unknown pooling"},
+		{"a pooling nobody knows", EmbedRequest{Inputs: texts("a"), Pooling: "cls"}, "unknown pooling \"cls\" (known are mean, last and decayed)"},
 	} {
 		if _, err := e.Embed(t.Context(), c.req); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)

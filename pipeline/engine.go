@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"causerie/models/kernels"
 )
@@ -22,15 +20,8 @@ type Engine struct {
 	pool    *kernels.Pool
 	loop    *loop
 
-	ctx    context.Context // ends when a shutdown runs out of patience
-	cancel context.CancelCauseFunc
-
-	mu       sync.Mutex
-	closed   bool
-	accepted int           // requests that run or wait
-	service  time.Duration // how long a request takes, averaged over the last ones
-	requests sync.WaitGroup
-	shut     sync.Once
+	admission
+	embedder embedder
 }
 
 // NewEngine makes an engine. It takes the model over: the weights are laid out
@@ -62,9 +53,10 @@ func NewEngine(model Model, options EngineOptions) (*Engine, error) {
 		options: options,
 		pool:    kernels.NewPool(options.Threads),
 	}
-	e.ctx, e.cancel = context.WithCancelCause(context.Background())
+	e.open(options.MaxSequences, options.MaxQueue)
 	model.Net.Freeze(e.pool, options.dtype())
 	e.loop = newLoop(model.Net, e.pool, options)
+	e.embedder = e.newEmbedder()
 	return e, nil
 }
 
@@ -89,65 +81,8 @@ func (e *Engine) Model() *Model { return &e.model }
 // the engine. When ctx ends first, they are ended too, with ErrClosed, and
 // Close returns ctx's error.
 func (e *Engine) Close(ctx context.Context) error {
-	e.mu.Lock()
-	e.closed = true
-	e.mu.Unlock()
-	drained := make(chan struct{})
-	go func() {
-		e.requests.Wait()
-		close(drained)
-	}()
-	var err error
-	select {
-	case <-drained:
-	case <-ctx.Done():
-		err = ctx.Err()
-		e.cancel(ErrClosed)
-		<-drained
-	}
-	e.shut.Do(func() {
-		e.cancel(ErrClosed)
+	return e.close(ctx, func() {
 		e.loop.close()
 		e.pool.Close()
 	})
-	return err
-}
-
-// enter accepts a request. The context it returns also ends when the engine
-// is closed for good; leave must be called in the end.
-func (e *Engine) enter(ctx context.Context) (inner context.Context, leave func(), err error) {
-	if err := context.Cause(ctx); err != nil {
-		return nil, nil, err
-	}
-	if err := e.accept(); err != nil {
-		return nil, nil, err
-	}
-	start := time.Now()
-	inner, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(e.ctx, func() { cancel(context.Cause(e.ctx)) })
-	return inner, func() {
-		unhook()
-		cancel(nil)
-		e.mu.Lock()
-		e.accepted--
-		e.service += (time.Since(start) - e.service) / 8
-		e.mu.Unlock()
-		e.requests.Done()
-	}, nil
-}
-
-func (e *Engine) accept() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	switch {
-	case e.closed:
-		return ErrClosed
-	case e.accepted >= e.options.MaxSequences+e.options.MaxQueue:
-		// A request's time holds its wait behind a queue as long as this one;
-		// half of that, and half of the queue has had its turn.
-		return &BusyError{Waiting: e.options.MaxQueue, After: max(time.Second, e.service/2)}
-	}
-	e.accepted++
-	e.requests.Add(1)
-	return nil
 }

@@ -110,7 +110,7 @@ func (l *loop) receive() bool {
 		if closed {
 			return false
 		}
-		if len(l.waiting)+len(l.preempted)+len(l.running)+len(l.embeds) > 0 {
+		if len(l.waiting)+len(l.preempted)+len(l.running) > 0 || slices.ContainsFunc(l.embeds, (*embedJob).open) {
 			return true
 		}
 		<-in.wake
@@ -175,8 +175,7 @@ func (l *loop) pick() {
 			l.advance(&parts[task])
 			return
 		}
-		p := embeds[task-len(parts)]
-		p.job.pool(p, l.plan.out.Hidden, l.model.Config.Width)
+		embeds[task-len(parts)].pool(l.plan.out.Hidden, l.model.Config.Width)
 	})
 }
 
