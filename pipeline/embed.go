@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"causerie/models/gpt2"
 )
 
 // EmbedInput is one text to embed, or its token ids.
@@ -18,6 +20,8 @@ type EmbedRequest struct {
 	Pooling Pooling // when empty PoolMean, or what an encoder's folder says
 	// Dimensions, if not 0, cuts the vectors off after so many numbers.
 	Dimensions int
+	// Adapter is what the texts go through besides the model, as in Options.
+	Adapter *gpt2.Adapter
 	// Truncate leaves out what is beyond the model's limit of a text that is too
 	// long, instead of refusing it.
 	Truncate bool
@@ -49,6 +53,9 @@ func (e *Engine) Width() int { return e.model.Net.Config.Width }
 // Embed turns texts into vectors of length 1. A text's vector has the same
 // bits whatever other inputs stand beside it.
 func (e *Engine) Embed(ctx context.Context, req EmbedRequest) (Embeddings, error) {
+	if err := e.checkAdapter(req.Adapter); err != nil {
+		return Embeddings{}, err
+	}
 	return e.embedder.embed(ctx, req)
 }
 

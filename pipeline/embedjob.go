@@ -19,6 +19,7 @@ type embedJob struct {
 	texts      [][]int32
 	pooling    Pooling
 	dimensions int
+	adapter    *gpt2.Adapter
 	vectors    [][]float32 // those not taken yet
 
 	next  int          // the loop's: the first text that no step has taken
@@ -33,7 +34,7 @@ type embedJob struct {
 
 func newEmbedJob(req EmbedRequest, texts [][]int32) *embedJob {
 	return &embedJob{
-		texts: texts, pooling: req.Pooling, dimensions: req.Dimensions, vectors: make([][]float32, len(texts)),
+		texts: texts, pooling: req.Pooling, dimensions: req.Dimensions, adapter: req.Adapter, vectors: make([][]float32, len(texts)),
 		progress: make(chan struct{}, 1), failed: make(chan error, 1),
 	}
 }
@@ -132,7 +133,7 @@ func (l *loop) planEmbeds(room int) int {
 				return rows
 			}
 			l.plan.embeds = append(l.plan.embeds, j.part(len(out.HiddenRows)))
-			l.plan.segments = append(l.plan.segments, gpt2.Segment{Tokens: ids})
+			l.plan.segments = append(l.plan.segments, gpt2.Segment{Tokens: ids, Adapter: j.adapter})
 			l.plan.mixed = true
 			out.HiddenRows = j.pooling.appendRows(out.HiddenRows, l.plan.rows, len(ids))
 			l.plan.rows += len(ids)

@@ -129,6 +129,9 @@ func (e *Encoder) Pooling() Pooling { return e.embedder.poolings[0] }
 // Embed turns texts into vectors of length 1. A text's vector has the same
 // bits whatever other inputs and requests stand beside it.
 func (e *Encoder) Embed(ctx context.Context, req EmbedRequest) (Embeddings, error) {
+	if req.Adapter != nil {
+		return Embeddings{}, &OptionError{Field: "adapter", Problem: "was made for a model of another kind"}
+	}
 	return e.embedder.embed(ctx, req)
 }
 

@@ -17,6 +17,7 @@ type commands struct {
 
 	Chat     ChatCmd     `cmd:"" common:"" help:"Talk with a model."`
 	Generate GenerateCmd `cmd:"" common:"" help:"Continue a text, or a row of token ids."`
+	Embed    EmbedCmd    `cmd:"" help:"Turn texts into vectors, or compare them by meaning."`
 	Serve    ServeCmd    `cmd:"" common:"" help:"Answer OpenAI's chat API over HTTP."`
 	Keys     KeysCmd     `cmd:"" common:"" help:"Make, list and revoke API keys."`
 	Train    TrainCmd    `cmd:"" help:"Train a model on dialogues, from scratch or from a model."`
