@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
-	"slices"
+
+	"causerie/internal/sqlite"
 )
 
 // Completion is a chat completion that a client asked to store.
@@ -62,16 +62,7 @@ func (s *Store) Completion(ctx context.Context, owner, id string) (Completion, e
 // Completions lists a page of those that fit the filter, and says whether there
 // are more behind it.
 func (s *Store) Completions(ctx context.Context, owner string, f Filter, p Page) (list []Completion, more bool, err error) {
-	var after int64
-	if p.After != "" {
-		row := s.db.QueryRowContext(ctx, `SELECT seq FROM completions WHERE owner = ? AND id = ?`, owner, p.After)
-		if err := row.Scan(&after); errors.Is(err, sql.ErrNoRows) {
-			return nil, false, ErrAfter
-		} else if err != nil {
-			return nil, false, failed(err)
-		}
-	}
-	where, args := ` WHERE owner = ?`, []any{owner}
+	where, args := `owner = ?`, []any{owner}
 	if f.Model != "" {
 		where, args = where+` AND model = ?`, append(args, f.Model)
 	}
@@ -79,21 +70,8 @@ func (s *Store) Completions(ctx context.Context, owner string, f Filter, p Page)
 		where += ` AND EXISTS (SELECT 1 FROM json_each(completions.metadata) AS m WHERE m.key = ? AND m.value = ?)`
 		args = append(args, key, value)
 	}
-	from, fromArgs, order := p.order(after)
-	rows, err := s.db.QueryContext(ctx, `SELECT `+completionColumns+` FROM completions`+where+from+order, slices.Concat(args, fromArgs)...)
-	if err != nil {
-		return nil, false, failed(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		c, err := scanCompletion(rows.Scan)
-		if err != nil {
-			return nil, false, failed(err)
-		}
-		list = append(list, c)
-	}
-	list, more = cut(list, p.Limit)
-	return list, more, failed(rows.Err())
+	list, more, err = sqlite.List(ctx, s.db, sqlite.Select{Columns: completionColumns, Table: "completions", Where: where, Args: args}, p, scanCompletion)
+	return list, more, failed(err)
 }
 
 // SetCompletionMetadata replaces a completion's metadata and returns it.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
-	"slices"
+
+	"causerie/internal/sqlite"
 )
 
 // Conversation is a list of messages that the server keeps.
@@ -121,31 +121,10 @@ func (s *Store) Items(ctx context.Context, owner, conversation string, p Page) (
 	if _, err := s.Conversation(ctx, owner, conversation); err != nil {
 		return nil, false, err
 	}
-	var after int64
-	if p.After != "" {
-		row := s.db.QueryRowContext(ctx, `SELECT seq FROM items WHERE conversation = ? AND id = ?`, conversation, p.After)
-		if err := row.Scan(&after); errors.Is(err, sql.ErrNoRows) {
-			return nil, false, ErrAfter
-		} else if err != nil {
-			return nil, false, failed(err)
-		}
-	}
-	from, args, order := p.order(after)
-	rows, err := s.db.QueryContext(ctx, `SELECT id, role, parts FROM items WHERE conversation = ?`+from+order,
-		slices.Concat([]any{conversation}, args)...)
-	if err != nil {
-		return nil, false, failed(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		item, err := scanItem(rows.Scan)
-		if err != nil {
-			return nil, false, failed(err)
-		}
-		list = append(list, item)
-	}
-	list, more = cut(list, p.Limit)
-	return list, more, failed(rows.Err())
+	list, more, err = sqlite.List(ctx, s.db, sqlite.Select{
+		Columns: "id, role, parts", Table: "items", Where: "conversation = ?", Args: []any{conversation},
+	}, p, scanItem)
+	return list, more, failed(err)
 }
 
 func scanItem(scan func(...any) error) (Item, error) {
