@@ -31,26 +31,34 @@ type folder struct {
 
 // openFolder reads a model and its tokenizer.
 func openFolder(fsys fs.FS, name string) (_ *folder, err error) {
-	opened, err := hf.Open(fsys, name)
+	f, opened, err := describeFolder(fsys, name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	if opened.Config.Int8 {
-		return nil, fmt.Errorf("%s: its weights were rounded to int8, for serving; train from the folder that they were made from, "+
-			"or, if that is lost, from what `causerie quantize %[1]s OUT --dtype f32` makes of them", name)
-	}
-	f := &folder{config: opened.Config, generation: opened.Generation}
-	if err := f.takeTokenizer(fsys, name); err != nil {
-		return nil, err
-	}
-	if n := f.tokenizer.VocabSize(); n > f.config.Model.VocabSize {
-		return nil, fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d", name, n, f.config.Model.VocabSize)
-	}
 	if f.model, err = gpt2.New(f.config.Model); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return f, opened.LoadInto(f.model.Params())
+}
+
+// describeFolder reads everything but the weights, which can be read from what
+// it has opened. Close that.
+func describeFolder(fsys fs.FS, name string) (_ *folder, opened *hf.Folder, err error) {
+	if opened, err = hf.Open(fsys, name); err != nil {
+		return nil, nil, err
+	}
+	f := &folder{config: opened.Config, generation: opened.Generation}
+	if opened.Config.Int8 {
+		err = fmt.Errorf("%s: its weights were rounded to int8, for serving; train from the folder that they were made from, "+
+			"or, if that is lost, from what `causerie quantize %[1]s OUT --dtype f32` makes of them", name)
+	} else if err = f.takeTokenizer(fsys, name); err == nil && f.tokenizer.VocabSize() > f.config.Model.VocabSize {
+		err = fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d", name, f.tokenizer.VocabSize(), f.config.Model.VocabSize)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, opened.Close())
+	}
+	return f, opened, nil
 }
 
 // openFolderDir is openFolder for a folder on disk.

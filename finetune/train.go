@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -315,22 +314,6 @@ func (s *setup) identity(data string) identity {
 		id.Base = s.folder.base
 	}
 	return id
-}
-
-// stepsOf is the number of steps that make so many passes over the data. How
-// full batches get is found by packing a few.
-func (s *setup) stepsOf(epochs float64) (int, error) {
-	stream, err := s.data.Stream(s.o.Rows, s.o.Seed)
-	if err != nil {
-		return 0, err
-	}
-	const sample = 256
-	rows := 0
-	for range sample {
-		rows += stream.Next().Rows()
-	}
-	perStep := float64(rows) / sample * float64(s.o.Accumulate)
-	return max(1, int(math.Ceil(epochs*passRows(s.data)/perStep))), nil
 }
 
 // passRows is the number of tokens in one pass over the weighted data.

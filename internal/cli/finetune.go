@@ -149,16 +149,6 @@ func (c *FinetuneCmd) adapter(o *finetune.Options) error {
 	return nil
 }
 
-// usualLR is the learning rate when none is given: a wider model takes smaller
-// steps.
-func usualLR(o *finetune.Options, width int) float64 {
-	lr := 3e-4
-	if o.LoRA != nil {
-		lr = 3e-3
-	}
-	return lr * min(1, 256/float64(width))
-}
-
 // stem is a file's name without folder and extensions.
 func stem(path string) string {
 	name := filepath.Base(strings.TrimPrefix(path, corpora.StarterPrefix))
