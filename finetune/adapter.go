@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"causerie/internal/durable"
 	"causerie/models"
 	"causerie/models/gpt2"
 	"causerie/models/lora"
@@ -58,7 +59,7 @@ func Merge(base, adapter, out string, dtype DType) (string, error) {
 		return "", err
 	}
 	out = filepath.Clean(out)
-	err = createFolder(filepath.Dir(out), filepath.Base(out), func(dir string) error { return f.saveModel(dir, dtype) })
+	err = durable.CreateFolder(filepath.Dir(out), filepath.Base(out), func(dir string) error { return f.saveModel(dir, dtype) })
 	if err != nil {
 		return "", fmt.Errorf("writing the merged model: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"causerie/internal/durable"
 	"causerie/models/hf/safetensors"
 )
 
@@ -57,7 +59,7 @@ func (c checkpoints) prune(keep, best int) error {
 	}
 	for i, step := range steps {
 		if i >= keep && step != best {
-			if err := removeFolder(c.path(step)); err != nil {
+			if err := durable.RemoveFolder(c.path(step)); err != nil {
 				return fmt.Errorf("removing an old checkpoint: %w", err)
 			}
 		}
@@ -90,11 +92,11 @@ func (t *trainer) save() error {
 // disk already, only what has become known since.
 func (t *trainer) writeCheckpoint(path string) error {
 	if t.hasSaved && t.saved.Step == t.state.Step {
-		return replaceFiles(path, func(dir string) error {
+		return durable.ReplaceFiles(path, func(dir string) error {
 			return t.state.write(filepath.Join(dir, stateFile))
 		})
 	}
-	return createFolder(filepath.Dir(path), filepath.Base(path), func(dir string) error {
+	return durable.CreateFolder(filepath.Dir(path), filepath.Base(path), func(dir string) error {
 		if err := t.folder.save(dir, F32); err != nil {
 			return err
 		}
@@ -115,7 +117,7 @@ const (
 )
 
 // save writes the moments, laid out as the weights are in memory.
-func (a *adamW) save(path string) (err error) {
+func (a *adamW) save(path string) error {
 	var tensors []safetensors.Source
 	for i, p := range a.params {
 		for prefix, moment := range map[string][]float32{meanPrefix: a.mean[i], squarePrefix: a.square[i]} {
@@ -125,12 +127,7 @@ func (a *adamW) save(path string) (err error) {
 		}
 	}
 	slices.SortFunc(tensors, func(a, b safetensors.Source) int { return cmp.Compare(a.Name, b.Name) })
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return safetensors.Write(f, nil, tensors)
+	return durable.WriteFile(path, func(w io.Writer) error { return safetensors.Write(w, nil, tensors) })
 }
 
 // load reads what save wrote.

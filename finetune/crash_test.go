@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"causerie/internal/durable"
 )
 
 // childOptions names the environment variable that makes the test binary a
@@ -109,7 +111,7 @@ func killAndResume(t *testing.T, o Options, limit int) {
 	}
 	compareRuns(t, want, readAll(t, o.Out))
 	for name := range readAll(t, o.Out) {
-		if strings.Contains(name, partialPrefix) || strings.Contains(name, removedPrefix) {
+		if strings.Contains(name, durable.PartialPrefix) || strings.Contains(name, durable.RemovedPrefix) {
 			t.Errorf("%s was left behind", name)
 		}
 	}

@@ -9,7 +9,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"causerie/internal/durable"
 )
+
+// CurveFile is the training curve's name in Out: a line of JSON for every step
+// (its key "event" is EventStep) and every validation.
+const CurveFile = "metrics.jsonl"
 
 // curve is the hook that keeps the training curve, metrics.jsonl: a line for
 // every step and every validation. Each is written at once. When a run is
@@ -61,7 +67,7 @@ func curveUntil(r io.Reader, step, validated int) (size int64, err error) {
 		if json.Unmarshal(line, &event) != nil || event.Event == "" {
 			return size, nil
 		}
-		if event.Event == eventValidation {
+		if event.Event == EventValidation {
 			last = validated
 		}
 		if event.Step > last {
@@ -71,15 +77,15 @@ func curveUntil(r io.Reader, step, validated int) (size int64, err error) {
 	}
 }
 
-func (c *curve) OnStep(s Step) error             { return c.write(eventStep, s) }
-func (c *curve) OnValidation(v Validation) error { return c.write(eventValidation, v) }
+func (c *curve) OnStep(s Step) error             { return c.write(EventStep, s) }
+func (c *curve) OnValidation(v Validation) error { return c.write(EventValidation, v) }
 
 func (c *curve) write(event string, v any) error {
 	var b bytes.Buffer
 	if err := writeEvent(&b, event, v); err != nil {
 		return err
 	}
-	_, err := c.f.Write(b.Bytes())
+	_, err := durable.Writer(c.f).Write(b.Bytes())
 	return err
 }
 

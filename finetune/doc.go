@@ -25,7 +25,7 @@
 // gradients, scales the sum down if it is too long (clip.go) and lets AdamW
 // (adamw.go) take a step of the length that the schedule says (schedule.go).
 // The trainer (trainer.go) repeats that, measures the model now and then
-// (score.go), saves (checkpoint.go, atomic.go) and tells its hooks (hooks.go)
+// (score.go), saves (checkpoint.go, internal/durable) and tells its hooks (hooks.go)
 // what happens: a progress bar (progress.go), JSON lines (jsonlines.go), the
 // training curve (curve.go). What a run is made of is put together in
 // train.go, and its result written in export.go.

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"causerie/internal/durable"
 )
 
 // The file of the result that is written last: of a model, and of an adapter.
@@ -34,7 +37,7 @@ func (t *trainer) export() (Result, error) {
 			return Result{}, fmt.Errorf("reading the best checkpoint: %w", err)
 		}
 	}
-	err := replaceFiles(t.o.Out, func(dir string) error { return t.folder.save(dir, t.o.DType) }, weightsFile, adapterFile)
+	err := durable.ReplaceFiles(t.o.Out, func(dir string) error { return t.folder.save(dir, t.o.DType) }, weightsFile, adapterFile)
 	if err == nil && t.o.Merge {
 		err = t.merge()
 	}
@@ -53,9 +56,24 @@ func (t *trainer) merge() error {
 	}
 	path := filepath.Join(t.o.Out, mergedFolder)
 	if _, err := os.Stat(path); err == nil {
-		if err := removeFolder(path); err != nil {
+		if err := durable.RemoveFolder(path); err != nil {
 			return err
 		}
 	}
-	return createFolder(t.o.Out, mergedFolder, func(dir string) error { return t.folder.saveModel(dir, t.o.DType) })
+	return durable.CreateFolder(t.o.Out, mergedFolder, func(dir string) error { return t.folder.saveModel(dir, t.o.DType) })
+}
+
+// ModelFiles names the files in a run's folder, or in a checkpoint's, that make
+// the model or the adapter; the rest belongs to the training.
+func ModelFiles(dir string) (names []string, err error) {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case e.IsDir(), name == optimizerFile, name == stateFile, name == CurveFile, name == svgFile, name == pngFile:
+		case strings.HasPrefix(name, durable.PartialPrefix): // of a picture
+		default:
+			names = append(names, name)
+		}
+	}
+	return names, err
 }

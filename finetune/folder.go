@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"causerie/internal/durable"
 	"causerie/models"
 	"causerie/models/dialogue"
 	"causerie/models/gpt2"
@@ -180,7 +181,7 @@ func readTokenizerFiles(fsys fs.FS) (tokenizerFiles, error) {
 
 func (t tokenizerFiles) write(dir string) error {
 	for name, data := range t {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+		if err := durable.WriteBytes(filepath.Join(dir, name), data); err != nil {
 			return err
 		}
 	}

@@ -40,10 +40,11 @@ func (NoHook) OnEnd(Result) error { return nil }
 type Start struct {
 	Out        string `json:"out"`
 	Resumed    bool   `json:"resumed"`
-	Step       int    `json:"step"`       // the last step taken, 0 in a new run
-	Steps      int    `json:"steps"`      // how many there are to be
-	Validated  int    `json:"validated"`  // the last step at which the model was measured
-	Parameters int    `json:"parameters"` // values that are trained
+	Step       int    `json:"step"`                 // the last step taken, 0 in a new run
+	Steps      int    `json:"steps"`                // how many there are to be
+	Validated  int    `json:"validated"`            // the last step at which the model was measured
+	Checkpoint string `json:"checkpoint,omitempty"` // from which the run goes on, if it does
+	Parameters int    `json:"parameters"`           // values that are trained
 	Vocab      int    `json:"vocab"`
 	Dialogues  int    `json:"dialogues"` // in the training data, without repetitions
 	Examples   int    `json:"examples"`  // windows they became

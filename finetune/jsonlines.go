@@ -9,8 +9,8 @@ import (
 const (
 	eventStage      = "stage"
 	eventStart      = "start"
-	eventStep       = "step"
-	eventValidation = "validation"
+	EventStep       = "step"
+	EventValidation = "validation"
 	eventCheckpoint = "checkpoint"
 	eventEnd        = "end"
 )
@@ -33,7 +33,7 @@ func (j *jsonLines) OnStage(name string) error {
 	return writeEvent(j.w, eventStage, map[string]string{"stage": name})
 }
 func (j *jsonLines) OnStart(s Start) error           { return writeEvent(j.w, eventStart, s) }
-func (j *jsonLines) OnValidation(v Validation) error { return writeEvent(j.w, eventValidation, v) }
+func (j *jsonLines) OnValidation(v Validation) error { return writeEvent(j.w, EventValidation, v) }
 func (j *jsonLines) OnCheckpoint(c Checkpoint) error { return writeEvent(j.w, eventCheckpoint, c) }
 func (j *jsonLines) OnEnd(r Result) error            { return writeEvent(j.w, eventEnd, r) }
 
@@ -41,7 +41,7 @@ func (j *jsonLines) OnStep(s Step) error {
 	if s.Step%j.every != 0 && s.Step != 1 && s.Step != s.Steps {
 		return nil
 	}
-	return writeEvent(j.w, eventStep, s)
+	return writeEvent(j.w, EventStep, s)
 }
 
 // writeEvent writes v, which becomes a JSON object, with the kind of event as

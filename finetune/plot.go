@@ -17,13 +17,14 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"causerie/internal/durable"
 )
 
 // Names of the pictures of the training curve, in Out.
 const (
-	curveFile = "metrics.jsonl"
-	svgFile   = "loss.svg"
-	pngFile   = "loss.png"
+	svgFile = "loss.svg"
+	pngFile = "loss.png"
 )
 
 // pictures is the hook that draws the training curve.
@@ -51,7 +52,7 @@ func (p *pictures) draw() error {
 // DrawCurve draws the training curve of the run in a folder, from its
 // metrics.jsonl, as loss.svg and loss.png beside it.
 func DrawCurve(out string) (err error) {
-	f, err := os.Open(filepath.Join(out, curveFile))
+	f, err := os.Open(filepath.Join(out, CurveFile))
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func writePicture(path string, w io.WriterTo) error {
 	if _, err := w.WriteTo(&b); err != nil {
 		return err
 	}
-	partial := filepath.Join(filepath.Dir(path), partialPrefix+filepath.Base(path))
+	partial := filepath.Join(filepath.Dir(path), durable.PartialPrefix+filepath.Base(path))
 	if err := os.WriteFile(partial, b.Bytes(), 0o644); err != nil {
 		return errors.Join(err, os.Remove(partial))
 	}
@@ -115,9 +116,9 @@ func readCurve(r io.Reader) (c points, err error) {
 		c.pairs = c.pairs || event.Rewards != nil
 		at := plotter.XY{X: float64(event.Step), Y: event.Loss}
 		switch event.Event {
-		case eventStep:
+		case EventStep:
 			c.training = append(c.training, at)
-		case eventValidation:
+		case EventValidation:
 			c.validation = append(c.validation, at)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"causerie/internal/durable"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -133,7 +135,7 @@ func TestClock(t *testing.T) {
 func TestPrune(t *testing.T) {
 	dir := t.TempDir()
 	c := checkpoints(dir)
-	for _, name := range []string{"step-000001", "step-000005", "step-000010", "step-1000000", "step-x", "step-7", "other", partialPrefix + "step-000011-1"} {
+	for _, name := range []string{"step-000001", "step-000005", "step-000010", "step-1000000", "step-x", "step-7", "other", durable.PartialPrefix + "step-000011-1"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -141,12 +143,16 @@ func TestPrune(t *testing.T) {
 	if err := c.prune(2, 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := sweep(dir); err != nil {
+	if err := durable.Sweep(dir); err != nil {
 		t.Fatal(err)
 	}
-	names, err := fileNames(dir, nil)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
 	}
 	want := []string{"other", "step-000001", "step-000010", "step-1000000", "step-7", "step-x"}
 	if d := cmp.Diff(want, names); d != "" {

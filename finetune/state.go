@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"causerie/corpora"
+	"causerie/internal/durable"
 )
 
 // stateFormat is the version of state.json.
@@ -136,7 +137,7 @@ func (s *state) write(path string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(data, '\n'), 0o644)
+	return durable.WriteBytes(path, append(data, '\n'))
 }
 
 func readState(dir string) (state, error) {

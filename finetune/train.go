@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"causerie/corpora"
+	"causerie/internal/durable"
 	"causerie/models/gpt2"
 	"causerie/models/kernels"
 	"causerie/models/lora"
@@ -41,7 +42,7 @@ func Train(ctx context.Context, o Options, hooks ...Hook) (Result, error) {
 	}
 	pool := kernels.NewPool(o.Threads)
 	defer pool.Close()
-	curve := newCurve(filepath.Join(o.Out, curveFile))
+	curve := newCurve(filepath.Join(o.Out, CurveFile))
 	s := &setup{o: &o, pool: pool, hooks: append([]Hook{curve}, hooks...)}
 	result, err := s.train(ctx)
 	return result, errors.Join(err, curve.close())
@@ -121,7 +122,7 @@ func (s *setup) findCheckpoint() error {
 		return fmt.Errorf("making the output folder: %w", err)
 	}
 	for _, dir := range []string{s.o.Out, string(s.checkpoints)} {
-		if err := sweep(dir); err != nil {
+		if err := durable.Sweep(dir); err != nil {
 			return err
 		}
 	}
@@ -368,8 +369,13 @@ func (s *setup) objective(ctx context.Context, valid []heldOut) (objective, erro
 // start describes the run to the hooks.
 func (s *setup) start(t *trainer) Start {
 	total := s.data.Total()
+	checkpoint := ""
+	if s.resumed != nil {
+		checkpoint = s.checkpoints.path(s.resumed.Step)
+	}
 	return Start{
-		Out: s.o.Out, Resumed: s.resumed != nil, Step: t.state.Step, Steps: s.o.Steps, Validated: t.state.Validated,
+		Checkpoint: checkpoint,
+		Out:        s.o.Out, Resumed: s.resumed != nil, Step: t.state.Step, Steps: s.o.Steps, Validated: t.state.Validated,
 		Parameters: countOf(s.folder.trained()), Vocab: s.folder.config.Model.VocabSize,
 		Dialogues: total.Dialogues, Examples: total.Examples, Tokens: total.Tokens,
 		SkippedBad: total.Skipped, Threads: s.pool.Threads(),

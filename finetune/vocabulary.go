@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"causerie/corpora"
+	"causerie/internal/durable"
 	"causerie/models/dialogue"
 	"causerie/models/tokenizer"
 )
@@ -23,7 +24,7 @@ func (f *folder) trainTokenizer(ctx context.Context, o *Options) error {
 	if err := errors.Join(readErr(), err); err != nil {
 		return fmt.Errorf("training a tokenizer: %w", err)
 	}
-	if err := replaceFiles(o.Out, bpe.Save); err != nil {
+	if err := durable.ReplaceFiles(o.Out, bpe.Save); err != nil {
 		return fmt.Errorf("saving the tokenizer: %w", err)
 	}
 	return f.takeTokenizer(os.DirFS(o.Out), o.Out)

@@ -30,7 +30,7 @@ func (s *Service) Create(ctx context.Context, owner string, r Request) (Job, err
 		return Job{}, err
 	}
 	j := Job{
-		ID: newID("ftjob-"), Owner: owner, Status: Validating, Model: r.Model,
+		ID: newID(jobPrefix), Owner: owner, Status: Validating, Model: r.Model,
 		TrainingFile: r.TrainingFile, ValidationFile: r.ValidationFile,
 		Method: r.Method, Suffix: r.Suffix, Seed: rand.Int64N(1 << 31), Metadata: r.Metadata,
 		Created: time.Now().Truncate(time.Second),
@@ -222,4 +222,4 @@ func (s *Service) modelName(j Job, step int) string {
 }
 
 // shortID is the part of a job's id that goes into its models' names.
-func shortID(job string) string { return strings.ToLower(strings.TrimPrefix(job, "ftjob-"))[:10] }
+func shortID(job string) string { return strings.ToLower(strings.TrimPrefix(job, jobPrefix))[:10] }

@@ -15,7 +15,9 @@ func addEvent(ctx context.Context, tx *sql.Tx, job, level, format string, args .
 	return insertEvent(ctx, tx, Event{Job: job, Level: level, Message: fmt.Sprintf(format, args...), Type: TypeMessage}, -1)
 }
 
-// insertEvent records an event that belongs to a step, or to none (-1).
+// insertEvent records an event that belongs to a step, or to none (-1). What was
+// told of a step is not told again when a resumed training takes it anew: the
+// numbers are the same.
 func insertEvent(ctx context.Context, tx *sql.Tx, e Event, step int) error {
 	data := ""
 	if e.Data != nil {
@@ -25,7 +27,8 @@ func insertEvent(ctx context.Context, tx *sql.Tx, e Event, step int) error {
 		}
 		data = string(text)
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO events (id, job, created, level, message, type, data, step) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err := tx.ExecContext(ctx, `INSERT INTO events (id, job, created, level, message, type, data, step)
+		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE ?8 < 0 OR NOT EXISTS (SELECT 1 FROM events WHERE job = ?2 AND step = ?8 AND message = ?5)`,
 		newID("ftevent-"), e.Job, time.Now().Unix(), e.Level, e.Message, e.Type, data, step)
 	return err
 }

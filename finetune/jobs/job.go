@@ -139,7 +139,7 @@ type Checkpoint struct {
 // Metrics is how good a checkpoint was. What was not measured is nil.
 type Metrics struct {
 	Step      int      `json:"step"`
-	TrainLoss *float64 `json:"train_loss,omitempty"` // nats per learnt token, mean since the checkpoint before
+	TrainLoss *float64 `json:"train_loss,omitempty"` // nats per learnt token, of the step's data
 	ValidLoss *float64 `json:"valid_loss,omitempty"`
 }
 
@@ -156,5 +156,8 @@ type Model struct {
 	// BaseFolder is where the base is, as models.Open takes it.
 	BaseFolder string
 }
+
+// jobPrefix begins the ids of jobs.
+const jobPrefix = "ftjob-"
 
 func newID(prefix string) string { return prefix + rand.Text()[:24] }

@@ -17,6 +17,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 
+	"causerie/finetune"
 	"causerie/finetune/files"
 	"causerie/internal/sqlite"
 	"causerie/models"
@@ -99,6 +100,8 @@ type Service struct {
 	db        *sqlite.DB
 	queue     *river.Client[*sql.Tx]
 	changes   *changes
+	working   bool         // River has been started
+	memory    func() int64 // that is left; 0: not known
 
 	stop context.CancelFunc // ends the goroutines
 	wait sync.WaitGroup
@@ -116,7 +119,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{o: o, folder: o.Folder, stop: func() {}}
+	s := &Service{o: o, folder: o.Folder, stop: func() {}, memory: finetune.AvailableMemory}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("jobs: %w", err), s.Close())
 	}

@@ -9,36 +9,6 @@ import (
 	"causerie/finetune/files"
 )
 
-// open opens a service over a folder, with its files.
-func open(t *testing.T, o Options) *Service {
-	t.Helper()
-	f, err := files.Open(t.Context(), files.Options{Folder: o.Folder})
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Files = f
-	s, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(s.Close(), f.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
-// upload keeps a training file.
-func upload(t *testing.T, s *Service, owner, text string) string {
-	t.Helper()
-	f, err := s.o.Files.Create(t.Context(), owner, files.New{Filename: "chats.jsonl", Purpose: files.FineTune}, strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f.ID
-}
-
 const oneChat = `{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}` + "\n"
 
 func TestCreateSaysWhatIsWrong(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 
+	"causerie/internal/durable"
 	"causerie/models/gpt2"
 	"causerie/models/hf/safetensors"
 )
@@ -143,7 +144,7 @@ func WriteFile(dir, name string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	b := bufio.NewWriterSize(f, 1<<16)
+	b := bufio.NewWriterSize(durable.Writer(f), 1<<16)
 	err = write(b)
 	if err == nil {
 		err = b.Flush()
@@ -153,7 +154,7 @@ func WriteFile(dir, name string, write func(io.Writer) error) error {
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, name))
+		err = durable.Rename(f.Name(), filepath.Join(dir, name))
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Join(dir, name), errors.Join(err, os.Remove(f.Name())))

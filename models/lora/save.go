@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"causerie/internal/durable"
 	"causerie/models/hf/safetensors"
 )
 
@@ -55,7 +56,7 @@ func writeFile(dir, name string, data []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = durable.Writer(f).Write(data)
 	if err == nil {
 		err = f.Chmod(0o644)
 	}
@@ -64,7 +65,7 @@ func writeFile(dir, name string, data []byte) (err error) {
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, name))
+		err = durable.Rename(f.Name(), filepath.Join(dir, name))
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Join(dir, name), errors.Join(err, os.Remove(f.Name())))

@@ -39,6 +39,7 @@ CREATE TABLE events (
     step    INTEGER NOT NULL  -- of metrics: the step they belong to; or -1
 );
 CREATE INDEX events_job ON events (job, seq);
+CREATE INDEX events_step ON events (job, step);
 
 CREATE TABLE checkpoints (
     seq     INTEGER PRIMARY KEY AUTOINCREMENT,

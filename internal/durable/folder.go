@@ -1,4 +1,10 @@
-package finetune
+// Package durable writes folders and files that are whole or not there: into a
+// hidden name first, flushed to the disk, then renamed. A killed process or a
+// full disk leaves at most hidden names behind, which Sweep removes.
+//
+// Everything that is written on the way goes through this package's Create,
+// WriteFile and Writer, so that a test can let any write fail (see Inject).
+package durable
 
 import (
 	"errors"
@@ -6,37 +12,36 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
 // Names of what is not finished, or no longer wanted. Nobody looks at such
-// files; sweep removes those that a killed run left behind.
+// files; Sweep removes those that a killed run left behind.
 const (
-	partialPrefix = ".partial-"
-	removedPrefix = ".removed-"
+	PartialPrefix = ".partial-"
+	RemovedPrefix = ".removed-"
 )
 
-// createFolder makes the folder parent/name all at once: fill writes into a
+// CreateFolder makes the folder parent/name all at once: fill writes into a
 // folder beside it, which is flushed to the disk and renamed. If anything goes
 // wrong, there is no folder of that name.
-func createFolder(parent, name string, fill func(dir string) error) (err error) {
+func CreateFolder(parent, name string, fill func(dir string) error) (err error) {
 	dir, err := partialFolder(parent, name, fill)
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(dir, filepath.Join(parent, name)); err != nil {
+	if err := Rename(dir, filepath.Join(parent, name)); err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
-	return syncFile(parent)
+	return Sync(parent)
 }
 
 // partialFolder fills a folder with a hidden name and flushes it to the disk.
 func partialFolder(parent, name string, fill func(dir string) error) (_ string, err error) {
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+	if err := MkdirAll(parent); err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp(parent, partialPrefix+name+"-")
+	dir, err := os.MkdirTemp(parent, PartialPrefix+name+"-")
 	if err != nil {
 		return "", err
 	}
@@ -54,9 +59,9 @@ func partialFolder(parent, name string, fill func(dir string) error) (_ string, 
 	return dir, syncTree(dir)
 }
 
-// replaceFiles fills a folder with files and moves them into dir, those named
+// ReplaceFiles fills a folder with files and moves them into dir, those named
 // last at the end. Each file is replaced at once; other files of dir stay.
-func replaceFiles(dir string, fill func(dir string) error, last ...string) error {
+func ReplaceFiles(dir string, fill func(dir string) error, last ...string) error {
 	from, err := partialFolder(dir, "files", fill)
 	if err != nil {
 		return err
@@ -64,13 +69,13 @@ func replaceFiles(dir string, fill func(dir string) error, last ...string) error
 	names, err := fileNames(from, last)
 	for _, name := range names {
 		if err == nil {
-			err = os.Rename(filepath.Join(from, name), filepath.Join(dir, name))
+			err = Rename(filepath.Join(from, name), filepath.Join(dir, name))
 		}
 	}
 	if err = errors.Join(err, os.RemoveAll(from)); err != nil {
 		return err
 	}
-	return syncFile(dir)
+	return Sync(dir)
 }
 
 // fileNames lists a folder, with the names in last at the end.
@@ -94,21 +99,21 @@ func fileNames(dir string, last []string) ([]string, error) {
 	return names, nil
 }
 
-// removeFolder takes a folder away at once: renamed first, so that nobody sees
+// RemoveFolder takes a folder away at once: renamed first, so that nobody sees
 // half of it.
-func removeFolder(path string) error {
-	hidden := filepath.Join(filepath.Dir(path), removedPrefix+filepath.Base(path))
+func RemoveFolder(path string) error {
+	hidden := filepath.Join(filepath.Dir(path), RemovedPrefix+filepath.Base(path))
 	if err := os.RemoveAll(hidden); err != nil {
 		return err
 	}
-	if err := os.Rename(path, hidden); err != nil {
+	if err := Rename(path, hidden); err != nil {
 		return err
 	}
 	return os.RemoveAll(hidden)
 }
 
-// sweep removes what killed runs left unfinished in a folder.
-func sweep(dir string) error {
+// Sweep removes what killed runs left unfinished in a folder.
+func Sweep(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -117,7 +122,7 @@ func sweep(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), partialPrefix) || strings.HasPrefix(e.Name(), removedPrefix) {
+		if strings.HasPrefix(e.Name(), PartialPrefix) || strings.HasPrefix(e.Name(), RemovedPrefix) {
 			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 				return fmt.Errorf("removing what an earlier run left unfinished: %w", err)
 			}
@@ -132,18 +137,6 @@ func syncTree(dir string) error {
 		if err != nil {
 			return err
 		}
-		return syncFile(path)
+		return Sync(path)
 	})
-}
-
-// syncFile flushes a file or a folder to the disk.
-func syncFile(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil // neither folders nor files opened for reading can be flushed there
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

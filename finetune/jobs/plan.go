@@ -1,0 +1,166 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"causerie/corpora"
+	"causerie/finetune"
+	"causerie/models/kernels"
+)
+
+// plan is how a job trains: what a request left to the server, settled once the
+// data were read. It never changes after that, so that every process that
+// takes the job up does the same.
+type plan struct {
+	Training   string `json:"training"` // names of the data in the job's folder
+	Validation string `json:"validation,omitempty"`
+
+	Context    int     `json:"context"`
+	Rows       int     `json:"rows"`
+	Accumulate int     `json:"accumulate"`
+	Steps      int     `json:"steps"`
+	SaveSteps  int     `json:"save_steps"` // steps between published checkpoints
+	EvalSteps  int     `json:"eval_steps"` // between validations, of which one is at each of those
+	LR         float64 `json:"lr"`
+	Patience   int     `json:"patience,omitempty"`
+	Last       bool    `json:"last,omitempty"` // the last weights are the result, not the best
+
+	Bytes   int64   `json:"bytes"` // of memory that it takes, estimated
+	Seconds float64 `json:"seconds"`
+}
+
+const (
+	// usualRows is the budget of a step when no batch size is given: that of
+	// `causerie finetune`.
+	usualRows = 512
+	// microRows bounds what is in memory at once; larger batches are
+	// accumulated.
+	microRows = 2048
+	// enoughSteps is what passes over few data are repeated for, from usualEpochs
+	// on; an adapter takes more of them than all weights do.
+	enoughSteps   = 300
+	usualEpochs   = 3
+	mostEpochs    = 10
+	adapterEpochs = 15
+	// patience ends a job whose number of passes was left open, after so many
+	// validations without a new best.
+	patience = 4
+	// keptCheckpoints is how many of a job's checkpoints can be used as models;
+	// OpenAI keeps as many. publishedCheckpoints is how many are made at most.
+	keptCheckpoints      = 3
+	publishedCheckpoints = 5
+	// validations is about how often the loss on a validation file is measured.
+	validations = 20
+)
+
+// planFor settles how a job trains on data that were found good, and writes what
+// auto became into its method.
+func (s *Service) planFor(ctx context.Context, r *record, base finetune.Base, data localData, found corpora.Findings) (plan, error) {
+	h := &r.Method.Hyperparameters
+	adapter := r.Method.Adapter.Kind == LoRA
+	p := plan{Training: data.training, Validation: data.validation, Context: 2}
+	examples := 0
+	for _, f := range slices.Concat(found.Train, found.Valid) {
+		p.Context = max(p.Context, f.LongestRow)
+	}
+	for _, f := range found.Train {
+		examples += f.Examples
+	}
+	perDialogue := found.Rows() / float64(max(1, examples))
+	p.batches(h.BatchSize, perDialogue)
+
+	perEpoch, err := s.stepsPerEpoch(ctx, r, base, p)
+	if err != nil {
+		return p, err
+	}
+	p.Last = h.Epochs != 0 || p.Validation == ""
+	if h.Epochs == 0 {
+		most := mostEpochs
+		if adapter {
+			most = adapterEpochs
+		}
+		h.Epochs = min(max(int(math.Ceil(enoughSteps/perEpoch)), usualEpochs), most)
+		if p.Validation != "" {
+			p.Patience = patience
+		}
+	}
+	p.Steps = max(1, int(math.Ceil(float64(h.Epochs)*perEpoch)))
+	passes := (h.Epochs + publishedCheckpoints - 1) / publishedCheckpoints // between checkpoints
+	p.SaveSteps = max(1, int(math.Ceil(float64(passes)*perEpoch)))
+	between := max(1, p.SaveSteps*validations/p.Steps) // validations from one to the next
+	p.EvalSteps = max(1, p.SaveSteps/between)
+	p.SaveSteps = p.EvalSteps * between
+	if h.BatchSize == 0 {
+		h.BatchSize = max(1, int(math.Round(float64(examples)/perEpoch)))
+	}
+	if h.LearningRateMultiplier == 0 {
+		h.LearningRateMultiplier = 1
+	}
+	p.LR = h.LearningRateMultiplier * finetune.UsualLR(adapter, base.Shape.Width)
+
+	o := s.trainOptions(*r, p)
+	o.EnsureDefaults()
+	if err := o.Validate(); err != nil {
+		return p, &Problem{Code: CodeHyperparameter, Message: err.Error(), Param: "method." + r.Method.Type + ".hyperparameters"}
+	}
+	pool := kernels.NewPool(s.o.Threads)
+	defer pool.Close()
+	estimate := o.Estimate(base.Shape, found, kernels.MeasurePeak(pool, kernels.Float32))
+	p.Bytes, p.Seconds = estimate.Bytes, estimate.Seconds
+	return p, nil
+}
+
+// batches makes a step of so many dialogues (0: the usual number of tokens).
+func (p *plan) batches(dialogues int, perDialogue float64) {
+	p.Rows, p.Accumulate = max(usualRows, p.Context), 1
+	if dialogues == 0 {
+		return
+	}
+	rows := int(math.Ceil(float64(dialogues) * perDialogue))
+	most := max(microRows, p.Context)
+	p.Accumulate = (rows + most - 1) / most
+	p.Rows = max(p.Context, (rows+p.Accumulate-1)/p.Accumulate)
+}
+
+// stepsPerEpoch reads the data and packs some of them.
+func (s *Service) stepsPerEpoch(ctx context.Context, r *record, base finetune.Base, p plan) (float64, error) {
+	o := s.trainOptions(*r, p)
+	data, err := corpora.Load(ctx, base.Tokenizer, base.Template, o.Data, corpora.LoadOptions{
+		Encode: corpora.EncodeOptions{Context: p.Context, Loss: o.Loss},
+	})
+	if err != nil {
+		return 0, err
+	}
+	return finetune.StepsPerEpoch(data, p.Rows, p.Accumulate, o.Seed)
+}
+
+// trainOptions is a plan in package finetune's terms.
+func (s *Service) trainOptions(r record, p plan) finetune.Options {
+	folder := s.jobFolder(r.ID)
+	o := finetune.Options{
+		Out: filepath.Join(folder, runName), Resume: true, Model: r.base,
+		Data: []corpora.Source{{Path: filepath.Join(folder, p.Training)}}, Loss: corpora.LossReplies,
+		Context: p.Context, Rows: p.Rows, Accumulate: p.Accumulate, Steps: p.Steps, LR: p.LR,
+		Seed: uint64(r.Seed), Patience: p.Patience, Last: p.Last, EvalFirst: p.Validation != "", EvalEvery: p.EvalSteps,
+		SaveEvery: finetune.Every{Steps: p.SaveSteps, Time: saveInterval},
+		Threads:   s.o.Threads,
+	}
+	if p.Validation != "" {
+		o.Valid = []string{filepath.Join(folder, p.Validation)}
+	}
+	if r.Method.Adapter.Kind == LoRA {
+		o.LoRA = r.Method.Adapter.config()
+	}
+	return o
+}
+
+// Describe says in a line what a plan comes to.
+func (p plan) describe(h Hyperparameters) string {
+	e := finetune.Estimate{Seconds: p.Seconds}
+	return fmt.Sprintf("Training: %d passes in %d steps of about %d dialogues, learning rate %.3g; about %v and %.1f GB of memory",
+		h.Epochs, p.Steps, h.BatchSize, p.LR, e.Duration(), float64(p.Bytes)/1e9)
+}

@@ -1,0 +1,11 @@
+package jobs
+
+import (
+	"errors"
+
+	"golang.org/x/sys/windows"
+)
+
+func overQuota(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
+}
