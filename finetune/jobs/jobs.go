@@ -73,10 +73,10 @@ func (o *Options) EnsureDefaults() {
 // Validate says what makes the options unusable.
 func (o Options) Validate() error {
 	if o.Files == nil {
-		return errors.New("jobs: there are no files to learn from: Options.Files is nil")
+		return errors.New("jobs: Options.Files is nil")
 	}
 	if !nameLike(o.Organization) {
-		return fmt.Errorf("jobs: the organization %q must be up to %d letters, digits, -, _ and .", o.Organization, maxSuffix)
+		return fmt.Errorf("jobs: the organization %q must be up to %d letters, digits, dashes, dots and underscores", o.Organization, maxSuffix)
 	}
 	return nil
 }

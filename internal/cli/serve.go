@@ -234,9 +234,11 @@ func (c *ServeCmd) adapters(model api.Model, engine *pipeline.Engine) ([]api.Mod
 }
 
 // logger writes JSON lines, or coloured ones where a person watches.
-func (c *ServeCmd) logger(std *IO) zerolog.Logger {
+func (c *ServeCmd) logger(std *IO) zerolog.Logger { return newLogger(std, c.LogJSON) }
+
+func newLogger(std *IO, json bool) zerolog.Logger {
 	var w io.Writer = std.Err
-	if std.ErrTerminal() && !c.LogJSON {
+	if std.ErrTerminal() && !json {
 		w = zerolog.ConsoleWriter{Out: std.Err, TimeFormat: time.TimeOnly}
 	}
 	return zerolog.New(w).With().Timestamp().Logger()
