@@ -92,9 +92,9 @@ func (u *usage) addReplies(replies []pipeline.Reply) {
 
 // chat has the model write the request's choices, all at the same time.
 func (c *completion) chat(r *http.Request, emit func(pipeline.Piece) error) error {
-	replies, err := c.model.Chatter.ChatN(r.Context(), pipeline.ChatRequest{
-		Messages: c.request.messages, Options: c.request.options(c.model.Defaults),
-	}, c.request.choices, timed(r, emit))
+	request := pipeline.ChatRequest{Messages: c.request.messages, Options: c.request.options(c.model.Defaults)}
+	request.Options.Grammar = c.request.form
+	replies, err := c.model.Chatter.ChatN(r.Context(), request, c.request.choices, timed(r, emit))
 	c.body.Usage.addReplies(replies)
 	noteReplies(r, replies, c.body.Usage)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"causerie/models/dialogue"
+	"causerie/pipeline/grammar"
 )
 
 // chatRequest is the body of POST /v1/chat/completions, checked for form.
@@ -16,7 +17,8 @@ type chatRequest struct {
 	raw          []json.RawMessage // the messages as they came
 	store        bool
 	metadata     map[string]string
-	conversation string // id; its messages go before these
+	conversation string           // id; its messages go before these
+	form         *grammar.Grammar // of the reply; nil: any text
 }
 
 var chatFields = fields{
@@ -177,27 +179,6 @@ func (r *chatRequest) parseLogprobs(o object) error {
 		return invalid("top_logprobs", "top_logprobs is only allowed when logprobs is true")
 	}
 	return nil
-}
-
-func (r *chatRequest) parseFormat(o object) error {
-	if !o.has("response_format") {
-		return nil
-	}
-	var format object
-	if err := o.read("response_format", "response_format", &format); err != nil {
-		return err
-	}
-	var name string
-	if err := format.read("response_format.type", "type", &name); err != nil {
-		return err
-	}
-	switch name {
-	case "text":
-		return nil
-	case "":
-		return invalid("response_format.type", "response_format.type is missing")
-	}
-	return unsupported("response_format", "response_format %q is not supported by this server; only \"text\" is", name)
 }
 
 // parseKeeping reads what the server should remember.

@@ -135,6 +135,70 @@ func TestSDKAbort(t *testing.T) {
 	}
 }
 
+// TestSDKStructuredOutput asks for JSON of a Go type, as the client's guide to
+// structured outputs does.
+func TestSDKStructuredOutput(t *testing.T) {
+	client := withEngine(t).sdk()
+	type person struct {
+		Name    string   `json:"name"`
+		Age     int      `json:"age"`
+		Moods   []string `json:"moods"`
+		Manager *person  `json:"manager"`
+	}
+	schema := map[string]any{
+		"type": "object", "additionalProperties": false, "required": []string{"name", "age", "moods", "manager"},
+		"properties": map[string]any{
+			"name":    map[string]any{"type": "string"},
+			"age":     map[string]any{"type": "integer", "minimum": 18, "maximum": 99},
+			"moods":   map[string]any{"type": "array", "items": map[string]any{"enum": []string{"good", "bad"}}, "maxItems": 3},
+			"manager": map[string]any{"anyOf": []any{map[string]any{"$ref": "#"}, map[string]any{"type": "null"}}},
+		},
+	}
+	params := openai.ChatCompletionNewParams{
+		Model: "tiny", Messages: say("who are you?"), N: openai.Int(4), Temperature: openai.Float(1.5), Seed: openai.Int(7), Logprobs: openai.Bool(true),
+		ResponseFormat: openai.ChatCompletionNewParamsResponseFormatUnion{OfJSONSchema: &shared.ResponseFormatJSONSchemaParam{
+			JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{Name: "person", Strict: openai.Bool(true), Schema: schema},
+		}},
+	}
+	whole, err := client.Chat.Completions.New(t.Context(), params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range whole.Choices {
+		d := json.NewDecoder(strings.NewReader(c.Message.Content))
+		d.DisallowUnknownFields()
+		var p person
+		if err := d.Decode(&p); err != nil || p.Age < 18 || p.Age > 99 || len(p.Moods) > 3 || c.FinishReason != "stop" {
+			t.Errorf("%q (%s): %v", c.Message.Content, c.FinishReason, err)
+		}
+	}
+	stream := client.Chat.Completions.NewStreaming(t.Context(), params)
+	var all openai.ChatCompletionAccumulator
+	for stream.Next() {
+		all.AddChunk(stream.Current())
+	}
+	for i, c := range all.Choices {
+		if c.Message.Content != whole.Choices[i].Message.Content || stream.Err() != nil {
+			t.Errorf("streamed %q, whole %q, %v", c.Message.Content, whole.Choices[i].Message.Content, stream.Err())
+		}
+	}
+	params.MaxTokens = openai.Int(3)
+	if short, err := client.Chat.Completions.New(t.Context(), params); err != nil || short.Choices[0].FinishReason != "length" {
+		t.Errorf("three tokens are not enough: %v, %+v", err, short)
+	}
+	params.MaxTokens = openai.Int(100)
+	params.ResponseFormat = openai.ChatCompletionNewParamsResponseFormatUnion{OfJSONObject: &shared.ResponseFormatJSONObjectParam{}}
+	if object, err := client.Chat.Completions.New(t.Context(), params); err != nil || json.Unmarshal([]byte(object.Choices[3].Message.Content), &map[string]any{}) != nil {
+		t.Errorf("an object: %v, %+v", err, object)
+	}
+	schema["properties"].(map[string]any)["name"] = map[string]any{"type": "string", "contentEncoding": "base64"}
+	params.ResponseFormat = openai.ChatCompletionNewParamsResponseFormatUnion{OfJSONSchema: &shared.ResponseFormatJSONSchemaParam{
+		JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{Name: "person", Schema: schema},
+	}}
+	_, err = client.Chat.Completions.New(t.Context(), params)
+	wantSDKError(t, err, http.StatusBadRequest, "invalid_json_schema", "response_format")
+}
+
 func TestSDKCompletions(t *testing.T) {
 	f := withEngine(t)
 	client := f.sdk()

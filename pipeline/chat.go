@@ -38,6 +38,10 @@ func (e *Engine) ChatN(ctx context.Context, req ChatRequest, n int, emit func(Pi
 	if e.model.Tokenizer == nil {
 		return nil, ErrNoTokenizer
 	}
+	automaton, err := e.constrain(&o)
+	if err != nil {
+		return nil, err
+	}
 	prompt, dropped, err := chatPrompt(e.model.Template, req.Messages, o.MaxTokens, e.Context())
 	if err != nil {
 		return nil, err
@@ -53,7 +57,7 @@ func (e *Engine) ChatN(ctx context.Context, req ChatRequest, n int, emit func(Pi
 	if !o.Raw {
 		text.Spacing, text.Roles = e.spacing(postprocess.SpacingNatural), true
 	}
-	replies, err := e.run(ctx, order{prompt: prompt, options: o, ends: ends, text: text, n: n}, emit)
+	replies, err := e.run(ctx, order{prompt: prompt, options: o, ends: ends, text: text, automaton: automaton, n: n}, emit)
 	for i := range replies {
 		replies[i].DroppedTurns = dropped
 	}
@@ -97,6 +101,10 @@ func (e *Engine) GenerateN(ctx context.Context, req GenerateRequest, n int, emit
 		}
 		prompt = e.model.Tokenizer.Encode(nil, req.Text)
 	}
+	automaton, err := e.constrain(&o)
+	if err != nil {
+		return nil, err
+	}
 	if req.Options.MaxTokens == 0 {
 		o.MaxTokens = max(1, min(o.MaxTokens, e.Context()-len(prompt)))
 	}
@@ -107,7 +115,7 @@ func (e *Engine) GenerateN(ctx context.Context, req GenerateRequest, n int, emit
 	if !o.Raw {
 		text.Spacing = e.spacing(postprocess.SpacingExact)
 	}
-	return e.run(ctx, order{prompt: prompt, options: o, ends: e.ends(nil), text: text, n: n}, emit)
+	return e.run(ctx, order{prompt: prompt, options: o, ends: e.ends(nil), text: text, automaton: automaton, n: n}, emit)
 }
 
 func (e *Engine) checkPrompt(prompt []int32, reply int) error {

@@ -18,6 +18,7 @@
 //	prefix.go     what is known of a prompt already is not computed again
 //	speculate.go  guesses of how a reply goes on, checked in the same step
 //	sequence.go   tokens picked by package sampling, and when a reply ends
+//	constrain.go  the tokens allowed by package grammar, where a form was asked for
 //	reply.go      ids become text, put right by package postprocess
 //	request.go    pieces wait here for the caller, who may be slow
 //	session.go    a conversation that remembers its turns

@@ -19,6 +19,7 @@ type Engine struct {
 	options EngineOptions
 	pool    *kernels.Pool
 	loop    *loop
+	forms   forms
 
 	admission
 	embedder embedder

@@ -19,6 +19,7 @@ import (
 	"causerie/models/gpt2"
 	"causerie/models/kernels"
 	"causerie/models/lora"
+	"causerie/pipeline/grammar"
 	"causerie/pipeline/sampling"
 )
 
@@ -127,6 +128,9 @@ func randomTask(r *rand.Rand) task {
 	if r.IntN(2) == 0 {
 		o.Adapter = adapters()[r.IntN(2)]
 	}
+	if r.IntN(4) == 0 {
+		o.Grammar = testForms()[r.IntN(2)]
+	}
 	if r.IntN(6) == 0 {
 		o.Stop = []string{string(rune('a' + r.IntN(26)))}
 	}
@@ -142,6 +146,15 @@ func randomTask(r *rand.Rand) task {
 	k.chat.Messages = append(k.chat.Messages, dialogue.User(randomText(r, 1+r.IntN(12))))
 	return k
 }
+
+// testForms are two for replies.
+var testForms = sync.OnceValue(func() []*grammar.Grammar {
+	g, err := grammar.Schema([]byte(`{"type":"object","properties":{"again":{"type":"array","items":{"enum":["again and again","你好"]}},"n":{"type":"integer"}},"required":["again"]}`))
+	if err != nil {
+		panic(err)
+	}
+	return []*grammar.Grammar{g, grammar.JSONObject()}
+})
 
 // adapters are two for models like randomModel's.
 var adapters = sync.OnceValue(func() (list []*gpt2.Adapter) {

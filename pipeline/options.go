@@ -8,6 +8,7 @@ import (
 
 	"causerie/models/gpt2"
 	"causerie/models/hf"
+	"causerie/pipeline/grammar"
 	"causerie/pipeline/sampling"
 )
 
@@ -41,11 +42,19 @@ type Options struct {
 	// Stop lists strings that end the reply when they come up in it. They are
 	// not part of it.
 	Stop []string
+	// Grammar holds the reply to a form, such as JSON of a schema. Every token is
+	// drawn among those that the form allows, with the probabilities that the
+	// other options give these. The reply ends when the form is complete; when
+	// MaxTokens leaves room for a whole one, it is whole. The rules that put a
+	// reply right and NoRepeatNGram, which might forbid what the form asks for,
+	// are not applied.
+	Grammar *grammar.Grammar
 	// IgnoreEnd goes on after the model has ended its text, up to MaxTokens.
 	IgnoreEnd bool
 	// WholeSentences drops a last half sentence when MaxTokens cut the reply,
 	// unless that is all there is. The pieces of a stream are then sentences:
-	// what might have to be dropped is not shown.
+	// what might have to be dropped is not shown. With a Grammar, MaxTokens are
+	// counted from the fewest that make a whole reply.
 	WholeSentences bool
 	// Adapter is what the prompt and the reply go through besides the model
 	// (see lora.Set); nil: the model's own adapter, if it has one. Requests with

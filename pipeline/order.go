@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"causerie/models/gpt2"
+	"causerie/pipeline/grammar"
 	"causerie/pipeline/postprocess"
 	"causerie/pipeline/sampling"
 )
@@ -20,6 +21,8 @@ type order struct {
 	ends    []int32
 	text    postprocess.Options
 	n       int // replies
+
+	automaton *grammar.Automaton // nil: any text
 }
 
 // run has the loop write the replies and passes them on.
@@ -69,6 +72,9 @@ func (e *Engine) sequence(r *request, index int, o order, seed uint64) *sequence
 		writer:      newWriter(e.model.Tokenizer, o.text),
 		wantsTokens: o.options.LogProbs,
 		wantsPrompt: o.options.PromptLogProbs && index == 0,
+	}
+	if o.automaton != nil {
+		s.matcher = o.automaton.Matcher()
 	}
 	if s.wantsTokens || s.wantsPrompt {
 		s.score = &scorer{tokenizer: e.model.Tokenizer, top: o.options.TopLogProbs}

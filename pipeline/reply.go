@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"unicode/utf8"
+
 	"causerie/models/tokenizer"
 	"causerie/pipeline/postprocess"
 )
@@ -59,6 +61,7 @@ type writer struct {
 	tokenizer tokenizer.Tokenizer // nil: no text
 	stream    *tokenizer.Stream
 	chain     *postprocess.Chain
+	half      []byte // of a character, with pushBytes
 }
 
 func newWriter(t tokenizer.Tokenizer, o postprocess.Options) *writer {
@@ -76,6 +79,23 @@ func (w *writer) push(id int32) string {
 		return ""
 	}
 	return w.chain.Push(w.stream.Push(id))
+}
+
+// pushBytes is push for what a token was found to stand for.
+func (w *writer) pushBytes(piece string) string {
+	w.half = append(w.half, piece...)
+	n := len(w.half)
+	for i := n - 1; i >= max(0, n-utf8.UTFMax); i-- {
+		if utf8.RuneStart(w.half[i]) {
+			if !utf8.FullRune(w.half[i:]) {
+				n = i
+			}
+			break
+		}
+	}
+	text := string(w.half[:n])
+	w.half = append(w.half[:0], w.half[n:]...)
+	return w.chain.Push(text)
 }
 
 // flush ends the text; cut says that the model had more to say. Bytes that

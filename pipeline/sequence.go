@@ -1,9 +1,11 @@
 package pipeline
 
 import (
+	"fmt"
 	"slices"
 
 	"causerie/models/gpt2"
+	"causerie/pipeline/grammar"
 	"causerie/pipeline/sampling"
 )
 
@@ -28,6 +30,7 @@ type sequence struct {
 	max, min int     // tokens of the reply, before ends may be picked
 	ends     []int32 // ids that end the reply
 	sampler  *sampling.Sampler
+	matcher  *grammar.Matcher // nil: any text
 	writer   *writer
 	guess    guesser
 
@@ -70,6 +73,13 @@ func (s *sequence) pick(logits []float32) (int32, bool) {
 	if s.written() < s.min {
 		banned = s.ends
 	}
+	if s.matcher != nil {
+		var ends []int32
+		if s.matcher.Ends() {
+			ends = s.ends
+		}
+		sampling.Keep(logits, s.matcher.Allowed(s.max-s.written()), ends)
+	}
 	id, err := s.sampler.NextWithout(logits, banned)
 	if err != nil {
 		s.fail(err)
@@ -92,8 +102,9 @@ func (s *sequence) write(id int32) {
 		if s.wantsTokens {
 			e.logProb = s.score.score(id)
 		}
-		e.text = s.writer.push(id)
-		if s.writer.stopped() {
+		var whole bool
+		e.text, whole = s.text(id)
+		if s.writer.stopped() || whole {
 			finish = FinishStop
 		} else if s.written() == s.max {
 			finish = FinishLength
@@ -107,6 +118,19 @@ func (s *sequence) write(id int32) {
 		e.finish, s.done = finish, true
 	}
 	s.request.post(e)
+}
+
+// text is what a token adds to the text that is certain; whole says that nothing
+// may follow.
+func (s *sequence) text(id int32) (text string, whole bool) {
+	if s.matcher == nil {
+		return s.writer.push(id), false
+	}
+	piece, ok := s.matcher.Accept(id)
+	if !ok {
+		panic(fmt.Sprintf("token %d was picked where the grammar does not allow it", id))
+	}
+	return s.writer.pushBytes(piece), s.matcher.Done()
 }
 
 // scorePrompt sends the log-probabilities of the prompt tokens that follow

@@ -5,6 +5,7 @@
 // that are left. [Sampler] runs them for one sequence in this order, which is
 // the order of Hugging Face transformers where it has the rule:
 //
+//  0. a grammar's tokens [Keep] (by the caller, before the row is given)
 //  1. logit bias                        [Bias]
 //  2. repetition penalty                [RepetitionPenalty]
 //  3. presence and frequency penalties  [CountPenalties] (OpenAI's and vLLM's; not in transformers)

@@ -66,6 +66,42 @@ func Ban(logits []float32, ids []int32) {
 	}
 }
 
+// Keep removes all tokens but those of a set, in which bit id%64 of word id/64
+// stands for a token, and those listed. What lies behind the set's last word is
+// removed too.
+func Keep(logits []float32, set []uint64, also []int32) {
+	kept := make([]float32, len(also))
+	for i, id := range also {
+		if inRow(logits, id) {
+			kept[i] = logits[id]
+		}
+	}
+	for first := 0; first < len(logits); first += 64 {
+		word, block := uint64(0), logits[first:min(first+64, len(logits))]
+		if first/64 < len(set) {
+			word = set[first/64]
+		}
+		switch word {
+		case 0:
+			for i := range block {
+				block[i] = removed
+			}
+		case math.MaxUint64:
+		default:
+			for i := range block {
+				if word>>i&1 == 0 {
+					block[i] = removed
+				}
+			}
+		}
+	}
+	for i, id := range also {
+		if inRow(logits, id) {
+			logits[id] = kept[i]
+		}
+	}
+}
+
 func inRow(logits []float32, id int32) bool { return id >= 0 && int(id) < len(logits) }
 
 // equal compares short n-grams; slices.Equal is not inlined and shows here.

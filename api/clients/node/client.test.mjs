@@ -83,6 +83,28 @@ test("an aborted stream frees its place", async () => {
   assert.ok(server.log.some((l) => l.status === 499), "the log does not say that a client went");
 });
 
+test("structured output", async () => {
+  const schema = {
+    type: "object", additionalProperties: false, required: ["answer", "sure"],
+    properties: { answer: { type: "string", maxLength: 30 }, sure: { type: "boolean" }, marks: { type: "array", items: { type: "integer" }, maxItems: 2 } },
+  };
+  const params = { model, messages: hello, seed: 5, n: 2, response_format: { type: "json_schema", json_schema: { name: "reply", strict: true, schema } } };
+  const whole = await client.chat.completions.parse(params);
+  for (const c of whole.choices) {
+    const value = JSON.parse(c.message.content);
+    assert.equal(typeof value.answer, "string");
+    assert.equal(typeof value.sure, "boolean");
+    assert.equal(c.finish_reason, "stop");
+  }
+  const runner = client.chat.completions.stream({ ...params, n: 1 });
+  const final = await runner.finalChatCompletion();
+  assert.equal(final.choices[0].message.content, whole.choices[0].message.content);
+  const object = await client.chat.completions.create({ model, messages: hello, max_tokens: 40, response_format: { type: "json_object" } });
+  assert.equal(typeof JSON.parse(object.choices[0].message.content), "object");
+  const bad = { type: "json_schema", json_schema: { name: "bad", schema: { type: "object", minProperties: 1 } } };
+  await refused(client.chat.completions.create({ ...params, response_format: bad }), OpenAI.BadRequestError, 400, "invalid_json_schema", "response_format");
+});
+
 test("completions", async () => {
   const params = { model, prompt: ["hello", "good morning"], max_tokens: 5, seed: 1, echo: true };
   const whole = await client.completions.create(params);
