@@ -78,7 +78,12 @@ func (s *sequence) pick(logits []float32) (int32, bool) {
 		if s.matcher.Ends() {
 			ends = s.ends
 		}
-		sampling.Keep(logits, s.matcher.Allowed(s.max-s.written()), ends)
+		set, err := s.matcher.Allowed(s.max - s.written())
+		if err != nil {
+			s.fail(&OptionError{Field: "response_format", Problem: "cannot be followed: " + err.Error()})
+			return 0, false
+		}
+		sampling.Keep(logits, set, ends)
 	}
 	id, err := s.sampler.NextWithout(logits, banned)
 	if err != nil {

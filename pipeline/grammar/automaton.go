@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +21,8 @@ type Automaton struct {
 	items  map[itemKey]*item
 	states map[string]*state
 	start  *state
-	held   int      // bytes of masks
+	held   int      // bytes of masks and edges
+	work   int      // of the current call
 	stack  []*state // of a walk
 }
 
@@ -58,6 +60,13 @@ type state struct {
 
 // dead is where a byte leads that may not come.
 var dead = &state{need: noEnd}
+
+// ErrTooComplex ends a text whose grammar leaves so many ways open that looking
+// at all of them would hold others up.
+var ErrTooComplex = errors.New("the schema leaves too many ways open at once: too many alternatives or optional parts that begin alike")
+
+// maxWork bounds what one call may look at: some tens of milliseconds' worth.
+const maxWork = 1 << 21
 
 // Bounds of what an automaton remembers.
 const (
@@ -136,11 +145,17 @@ func (a *Automaton) item(n int32, up *item) *item {
 	return i
 }
 
-// expand finds what may come next after an item.
+// expand finds what may come next after an item, or nothing when that is too
+// much work.
 func (a *Automaton) expand(i *item) {
-	if i.known {
+	if i.known || a.work > maxWork {
 		return
 	}
+	defer func() {
+		const edgeBytes = 24
+		a.work += edgeBytes / 2 * len(i.edges) // they are kept
+		a.held += edgeBytes * len(i.edges)
+	}()
 	i.known = true
 	todo, seen := []*item{i}, map[*item]bool{i: true, nil: true}
 	add := func(next *item) {
@@ -210,6 +225,9 @@ func (a *Automaton) step(s *state, b byte) *state {
 	var items []*item
 	for _, i := range s.items {
 		a.expand(i)
+		if a.work += len(i.edges) + 1; a.work > maxWork {
+			return dead // for now
+		}
 		for _, e := range i.edges {
 			if e.low <= b && b <= e.high {
 				items = append(items, a.item(e.to, e.up))

@@ -6,7 +6,7 @@
 //	automaton := grammar.NewAutomaton(g, vocabulary)
 //	m := automaton.Matcher()                       // one for each reply
 //	for !m.Done() {
-//		mask := m.Allowed(left)                    // a bit for each token
+//		mask, err := m.Allowed(left)               // a bit for each token
 //		…                                          // sample among them
 //		text, ok := m.Accept(id)
 //	}

@@ -2,12 +2,14 @@ package grammar
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pb33f/jsonschema/v6"
 )
@@ -191,7 +193,7 @@ func write(t testing.TB, a *Automaton, r *rand.Rand, left int) (text string, who
 		if m.Ends() && r.IntN(3) == 0 {
 			break
 		}
-		mask := m.Allowed(left)
+		mask := allowed(t, m, left)
 		if mask.Count() == 0 {
 			t.Fatalf("nothing may follow %q with %d left, the state needs %d", out.String(), left, m.state.need)
 		}
@@ -206,6 +208,39 @@ func write(t testing.TB, a *Automaton, r *rand.Rand, left int) (text string, who
 		out.WriteString(piece)
 	}
 	return out.String(), m.Ends()
+}
+
+func allowed(t testing.TB, m *Matcher, left int) Mask {
+	t.Helper()
+	mask, err := m.Allowed(left)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mask
+}
+
+// A grammar that leaves too much open ends the text and not the server.
+func TestTooComplex(t *testing.T) {
+	g, err := Schema([]byte(`{"type":"string","pattern":"^(\\w?){1000}(\\w?){1000}(\\w?){1000}(\\w?){1000}$"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := NewAutomaton(g, letters()).Matcher()
+	start := time.Now()
+	for err == nil && !m.Done() {
+		var mask Mask
+		if mask, err = m.Allowed(300); err == nil {
+			for id := int32(255); ; id-- {
+				if mask.Has(id) {
+					m.Accept(id)
+					break
+				}
+			}
+		}
+	}
+	if !errors.Is(err, ErrTooComplex) || time.Since(start) > 20*time.Second {
+		t.Errorf("%v after %s", err, time.Since(start))
+	}
 }
 
 // check holds a text against JSON and its schema.
@@ -353,7 +388,7 @@ func TestMasksAreExact(t *testing.T) {
 		a := NewAutomaton(g, v)
 		m := a.Matcher()
 		for left := 10 + r.IntN(60); left > 0 && !m.Done(); left-- {
-			mask := slices.Clone(m.Allowed(left))
+			mask := slices.Clone(allowed(t, m, left))
 			var may []int32
 			for id := range int32(v.size) {
 				s := dead
@@ -427,7 +462,7 @@ func TestWords(t *testing.T) {
 	text := ""
 	for word := range strings.FieldsSeq(`{ " name " : " hello world . 你 好 hello " , " age " : 1 3 }`) {
 		i := slices.IndexFunc(tokens, func(t Token) bool { return t.Text == word })
-		m.Allowed(100)
+		allowed(t, m, 100)
 		piece, ok := m.Accept(int32(i))
 		if !ok {
 			t.Fatalf("%q is not accepted after %q", word, text)
@@ -509,7 +544,7 @@ func ExampleSchema() {
 	m := NewAutomaton(g, v).Matcher()
 	for left := 10; !m.Done(); left-- {
 		for id := range int32(6) {
-			if m.Allowed(left).Has(id) {
+			if mask, _ := m.Allowed(left); mask.Has(id) {
 				text, _ := m.Accept(id)
 				fmt.Print(text)
 				break

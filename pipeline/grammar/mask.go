@@ -32,38 +32,57 @@ func (a *Automaton) allowed(s *state, limit int32, scratch *mask) *mask {
 		scratch.bits = a.vocabulary.bits()
 	}
 	clear(scratch.bits)
+	if len(s.items) > manyItems {
+		a.walk(a.vocabulary.all, s, limit, scratch)
+		return scratch
+	}
 	for _, i := range s.items {
 		a.collect(i, limit, scratch)
 	}
 	return scratch
 }
 
+// manyItems is how many items are too many to look at each on its own.
+const manyItems = 8
+
 // maskOf is the set of tokens that may follow at all: for each item on its own,
-// because a token may follow a state when it may follow one of its items.
+// because a token may follow a state when it may follow one of its items, and
+// an item is met more often than a state.
 func (a *Automaton) maskOf(s *state) *mask {
+	if s.mask != nil {
+		return s.mask
+	}
+	m := a.newMask()
 	switch {
-	case s.mask != nil:
 	case len(s.items) == 1:
-		s.mask = a.itemMask(s.items[0])
+		m = a.itemMask(s.items[0])
+	case len(s.items) > manyItems:
+		a.walk(a.vocabulary.all, s, noEnd-1, m)
 	default:
-		s.mask = a.newMask()
 		for _, i := range s.items {
-			m := a.itemMask(i)
-			for w, b := range m.bits {
-				s.mask.bits[w] |= b
+			one := a.itemMask(i)
+			for w, b := range one.bits {
+				m.bits[w] |= b
 			}
-			s.mask.most = max(s.mask.most, m.most)
+			m.most = max(m.most, one.most)
 		}
 	}
-	return s.mask
+	if a.work <= maxWork { // otherwise it is not all of them
+		s.mask = m
+	}
+	return m
 }
 
 func (a *Automaton) itemMask(i *item) *mask {
-	if i.mask == nil {
-		i.mask = a.newMask()
-		a.collect(i, noEnd-1, i.mask)
+	if i.mask != nil {
+		return i.mask
 	}
-	return i.mask
+	m := a.newMask()
+	a.collect(i, noEnd-1, m)
+	if a.work <= maxWork {
+		i.mask = m
+	}
+	return m
 }
 
 // newMask is an empty set that is kept.

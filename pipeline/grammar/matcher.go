@@ -21,6 +21,7 @@ func (a *Automaton) Matcher() *Matcher {
 // enter locks the automaton, which may have forgotten the matcher's state since.
 func (m *Matcher) enter() *Automaton {
 	m.automaton.mu.Lock()
+	m.automaton.work = 0
 	m.state = m.automaton.current(m.state)
 	return m.automaton
 }
@@ -28,15 +29,19 @@ func (m *Matcher) enter() *Automaton {
 // Allowed are the tokens that may come next when left tokens are, that one
 // included. When these are enough to complete the text, the tokens are those
 // after which the rest is still enough; otherwise all that fit the grammar.
-// The set is valid until the next call.
-func (m *Matcher) Allowed(left int) Mask {
+// The set is valid until the next call. The error is [ErrTooComplex].
+func (m *Matcher) Allowed(left int) (Mask, error) {
 	a := m.enter()
 	defer a.mu.Unlock()
 	m.limit = noEnd - 1
 	if int(m.state.need) <= left {
 		m.limit = int32(min(left-1, int(noEnd)-1))
 	}
-	return a.allowed(m.state, m.limit, &m.scratch).bits
+	set := a.allowed(m.state, m.limit, &m.scratch)
+	if a.work > maxWork {
+		return nil, ErrTooComplex
+	}
+	return set.bits, nil
 }
 
 // Ends reports whether the text may end here.
