@@ -53,6 +53,14 @@
 // and older ones go only after that. So a crash, a full disk or a pulled plug
 // costs the steps since the last checkpoint and nothing else.
 //
+// # Beside a server
+//
+// With Options.Background a run gives way to the engines of its own process: it
+// pauses within a fraction of a millisecond when a request comes, keeps a
+// tenth of the threads' time while there are any, and goes on at full speed
+// when the last one is answered. In a process of its own, LowerPriority leaves
+// the same to the operating system. Neither changes a weight.
+//
 // # Measuring
 //
 // Evaluate gives loss, perplexity and bits per byte of any model on any

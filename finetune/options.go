@@ -103,6 +103,10 @@ type Options struct {
 	MaxTime time.Duration
 	// Threads to compute on; all by default. The result does not depend on it.
 	Threads int
+	// Background lets the run give way to engines that answer requests in the
+	// same process: while one has work, the run keeps a tenth of the threads'
+	// time. The result does not depend on it.
+	Background bool
 	// DType is how the result's weights are stored: F32 (the default), F16 or
 	// BF16. Checkpoints are always F32.
 	DType DType

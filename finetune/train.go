@@ -40,7 +40,11 @@ func Train(ctx context.Context, o Options, hooks ...Hook) (Result, error) {
 	if err := o.Validate(); err != nil {
 		return Result{}, err
 	}
-	pool := kernels.NewPool(o.Threads)
+	newPool := kernels.NewPool
+	if o.Background {
+		newPool = kernels.NewBackgroundPool
+	}
+	pool := newPool(o.Threads)
 	defer pool.Close()
 	curve := newCurve(filepath.Join(o.Out, CurveFile))
 	s := &setup{o: &o, pool: pool, hooks: append([]Hook{curve}, hooks...)}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"causerie/corpora"
+	"causerie/models/kernels"
 )
 
 // corpus writes a small corpus of made-up dialogues and returns its path.
@@ -206,4 +207,32 @@ func steps(curve string) string {
 		b.WriteString(strings.TrimSpace(before) + "\n")
 	}
 	return b.String()
+}
+
+// TestBackgroundKeepsBits trains beside an engine that is busy most of the time.
+func TestBackgroundKeepsBits(t *testing.T) {
+	o := smallOptions(t)
+	if _, err := Train(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	want := readAll(t, o.Out)[weightsFile]
+	o.Out, o.Background, o.Threads = filepath.Join(t.TempDir(), "run"), true, 2
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 50 {
+			kernels.Claim()
+			time.Sleep(5 * time.Millisecond)
+			kernels.Release()
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	_, err := Train(t.Context(), o)
+	<-done
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readAll(t, o.Out)[weightsFile]; got == "" || got != want {
+		t.Error("the weights differ")
+	}
 }

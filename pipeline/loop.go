@@ -31,6 +31,7 @@ type loop struct {
 	plan      plan
 	payoffs   map[int]*payoff // of guesses, by how many replies are being written
 	stats     Stats
+	claimed   bool // the processors: see claim
 
 	inbox   inbox
 	stopped chan struct{}
@@ -107,14 +108,28 @@ func (l *loop) receive() bool {
 		l.publish()
 		closed := in.closed
 		in.mu.Unlock()
+		busy := len(l.waiting)+len(l.preempted)+len(l.running) > 0 || slices.ContainsFunc(l.embeds, (*embedJob).open)
+		l.claim(busy && !closed)
 		if closed {
 			return false
 		}
-		if len(l.waiting)+len(l.preempted)+len(l.running) > 0 || slices.ContainsFunc(l.embeds, (*embedJob).open) {
+		if busy {
 			return true
 		}
 		<-in.wake
 	}
+}
+
+// claim has what computes in the background of this process, such as a
+// training, give way while there is work.
+func (l *loop) claim(busy bool) {
+	switch {
+	case busy && !l.claimed:
+		kernels.Claim()
+	case !busy && l.claimed:
+		kernels.Release()
+	}
+	l.claimed = busy
 }
 
 // leave drops what nobody waits for any more.

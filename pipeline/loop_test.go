@@ -5,12 +5,14 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"causerie/models/dialogue"
+	"causerie/models/kernels"
 )
 
 // A client that does not read holds nobody up, and its own reply is whole when
@@ -49,6 +51,29 @@ func TestSlowReaderHoldsNobodyUp(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, <-slow, sameReply); diff != "" || streamed != want.Text {
 		t.Errorf("streamed %q (-want +got):\n%s", streamed, diff)
+	}
+}
+
+// An engine claims the processors while it has work, and only then: a training
+// beside it must go on.
+func TestClaimsWhileBusy(t *testing.T) {
+	var seen atomic.Bool
+	e := engineOf(t, randomModel(t, 300), EngineOptions{before: func() { // between steps
+		if kernels.Claimed() {
+			seen.Store(true)
+		}
+	}})
+	request := GenerateRequest{IDs: []int32{1, 2}, Options: Options{MaxTokens: 20, IgnoreEnd: true, Seed: seed(1)}}
+	if _, err := e.Generate(t.Context(), request, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !seen.Load() {
+		t.Error("an engine with work has claimed nothing")
+	}
+	for start := time.Now(); kernels.Claimed(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			t.Fatal("an engine without work goes on claiming")
+		}
 	}
 }
 

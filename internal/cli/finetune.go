@@ -42,14 +42,16 @@ type FinetuneCmd struct {
 	Decay      *float64 `name:"weight-decay" placeholder:"D" help:"AdamW: weight decay of matrices (default: 0.1, with --lora none)."`
 	Seed       uint64   `default:"1" help:"Seed of the order of the data, the adapter, its dropout and the sample replies."`
 
-	Ask     []string      `sep:"none" placeholder:"TEXT" help:"What to say to the model before and after, to see the replies change. Repeatable (default: how --samples of the dialogues begin)."`
-	Samples int           `default:"4" help:"Dialogues whose first turns are said, when there is no --ask; 0 for none."`
-	MaxTime time.Duration `placeholder:"90m" help:"Stop after this long, so that --resume can go on."`
-	DType   string        `name:"dtype" default:"f32" enum:"f32,f16,bf16" help:"How the weights of a whole model are stored (${enum})."`
-	Threads int           `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
-	Format  string        `default:"auto" enum:"auto,turns,openai,chitchat,tsv,preferences" help:"Format of the files (${enum})."`
-	SkipBad bool          `help:"Leave out lines that hold no dialogue, instead of stopping."`
-	JSON    bool          `name:"json" help:"Report as JSON lines even in a terminal."`
+	Ask        []string      `sep:"none" placeholder:"TEXT" help:"What to say to the model before and after, to see the replies change. Repeatable (default: how --samples of the dialogues begin)."`
+	Samples    int           `default:"4" help:"Dialogues whose first turns are said, when there is no --ask; 0 for none."`
+	MaxTime    time.Duration `placeholder:"90m" help:"Stop after this long, so that --resume can go on."`
+	DType      string        `name:"dtype" default:"f32" enum:"f32,f16,bf16" help:"How the weights of a whole model are stored (${enum})."`
+	Threads    int           `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
+	Background bool          `help:"Run at the lowest priority, so that servers and everything else on this machine go before."`
+
+	Format  string `default:"auto" enum:"auto,turns,openai,chitchat,tsv,preferences" help:"Format of the files (${enum})."`
+	SkipBad bool   `help:"Leave out lines that hold no dialogue, instead of stopping."`
+	JSON    bool   `name:"json" help:"Report as JSON lines even in a terminal."`
 }
 
 // Help is what `causerie finetune --help` says besides the flags.
@@ -71,6 +73,11 @@ func (c *FinetuneCmd) Run(ctx context.Context, std *IO) error {
 	o, err := c.options()
 	if err != nil {
 		return err
+	}
+	if c.Background {
+		if err := finetune.LowerPriority(); err != nil {
+			return err
+		}
 	}
 	report := c.reporter(std)
 	asking, err := c.prepare(ctx, &o, report)

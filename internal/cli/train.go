@@ -53,6 +53,7 @@ type TrainCmd struct {
 	Last        bool           `help:"Make the last weights the result, not the best ones."`
 	DType       string         `name:"dtype" default:"f32" enum:"f32,f16,bf16" help:"How the result's weights are stored (${enum})."`
 	Threads     int            `placeholder:"N" help:"Threads to compute on (default: all). They do not change the result."`
+	Background  bool           `help:"Run at the lowest priority, so that servers and everything else on this machine go before."`
 
 	Format   string `default:"auto" enum:"auto,turns,openai,chitchat,tsv,preferences" help:"Format of the files (${enum})."`
 	SkipBad  bool   `help:"Skip and count lines that hold no dialogue."`
@@ -80,6 +81,11 @@ func (c *TrainCmd) Run(ctx context.Context, std *IO) error {
 	o, err := c.options()
 	if err != nil {
 		return err
+	}
+	if c.Background {
+		if err := finetune.LowerPriority(); err != nil {
+			return err
+		}
 	}
 	var hook finetune.Hook
 	if c.JSON || !std.ErrTerminal() {

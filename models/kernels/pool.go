@@ -39,6 +39,8 @@ type Pool struct {
 	next atomic.Int64
 
 	failed atomic.Pointer[Panic] // the first panic on a worker's goroutine
+
+	pacers []pacer // one for each worker of a pool in the background
 }
 
 type worker struct {
@@ -59,11 +61,16 @@ const spinFor = 150 * time.Microsecond
 
 // NewPool starts a pool of the given number of threads, the goroutine that
 // calls Run being one of them. 0 or less means as many as Go may use at once.
-func NewPool(threads int) *Pool {
+func NewPool(threads int) *Pool { return newPool(threads, false) }
+
+func newPool(threads int, background bool) *Pool {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	p := &Pool{threads: threads, workers: make([]worker, threads-1), idle: make(chan struct{}, 1)}
+	if background {
+		p.pacers = make([]pacer, threads)
+	}
 	p.state.Store(batchClosed)
 	for i := range p.workers {
 		p.workers[i].wake = make(chan struct{}, 1)
@@ -102,7 +109,9 @@ func (p *Pool) Close() {
 // panics: with what f did on the caller's goroutine, or else with a *[Panic].
 func (p *Pool) Run(n int, f func(task, worker int)) {
 	if p == nil || p.threads == 1 || n <= 1 {
+		pace := p.pacer(0)
 		for i := range n {
+			pace.rest()
 			f(i, 0)
 		}
 		return
@@ -169,7 +178,7 @@ func (p *Pool) close() {
 }
 
 func (p *Pool) awaitIdle() {
-	if spin(func() bool { return p.state.Load()&batchJoined == 0 }) {
+	if p.spin(func() bool { return p.state.Load()&batchJoined == 0 }) {
 		return
 	}
 	if p.state.Or(batchAwaited)&batchJoined > 0 {
@@ -179,23 +188,27 @@ func (p *Pool) awaitIdle() {
 
 // spin waits for a condition for a moment and reports whether it came. Between
 // looks it gives others the processor, but not after every one: that takes
-// longer than what is waited for.
-func spin(condition func() bool) bool {
+// longer than what is waited for. A pool that gives way looks for one round only.
+func (p *Pool) spin(condition func() bool) bool {
 	const looks = 100
-	for start := time.Now(); time.Since(start) < spinFor; {
+	for start := time.Now(); ; {
 		for range looks {
 			if condition() {
 				return true
 			}
 		}
+		if p.yields() || time.Since(start) >= spinFor {
+			return false
+		}
 		runtime.Gosched()
 	}
-	return false
 }
 
 // work claims tasks until none is left.
 func (p *Pool) work(worker int) {
+	pace := p.pacer(worker)
 	for {
+		pace.rest()
 		i := p.next.Add(1) - 1
 		if i >= p.n {
 			return
@@ -237,7 +250,7 @@ func (p *Pool) serve(w *worker, number int) {
 func (p *Pool) await(w *worker, last *uint64) bool {
 	for {
 		joined := false
-		spin(func() bool {
+		p.spin(func() bool {
 			joined = p.join(last)
 			return joined || p.quit.Load()
 		})

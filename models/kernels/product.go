@@ -59,14 +59,16 @@ func (g *product) run(pool *Pool, s *Scratch) {
 // scratch, or on the pool's workers with scratches of their own.
 func (g *product) share(pool *Pool, s *Scratch, step func(g *product, s *Scratch, task int)) {
 	if pool.Threads() == 1 || g.tasks == 1 {
+		s.pace = pool.pacer(0)
 		for task := range g.tasks {
 			step(g, s, task)
 		}
 		return
 	}
-	pool.Run(g.tasks, func(task, _ int) {
+	pool.Run(g.tasks, func(task, worker int) {
 		own := scratches.take()
 		defer scratches.put(own)
+		own.pace = pool.pacer(worker)
 		step(g, own, task)
 	})
 }
@@ -241,6 +243,7 @@ func (g *product) rowBlock(s *Scratch, first, last int) {
 	lo, _ := g.tileRows(first)
 	_, hi := g.tileRows(last - 1)
 	g.blocksOfK(func(p, k int) {
+		s.pace.rest()
 		a := tileBlock{grow(&s.b, (hi-lo)*k), lo}
 		g.packTiles(a, first, last, p, k)
 		var b panelBlock
@@ -278,6 +281,7 @@ func (g *product) strip(s *Scratch, first, last, tileLo, tileHi int) {
 		}
 		b := g.panelsAt(s, first, last, p, k)
 		for lo := tileLo; lo < tileHi; {
+			s.pace.rest()
 			next := min(tileHi, lo+blockRows/g.rows)
 			g.block(a, b, first, last, lo, next, p, k)
 			lo = next
@@ -388,6 +392,7 @@ func (g *product) packPanel(dst []float32, j, p, k int) {
 type Scratch struct {
 	a, b []float32
 	job  product // kept here so that a product allocates nothing
+	pace *pacer  // of the worker that has it
 
 	// The same for products with narrow weights.
 	cells  []uint32

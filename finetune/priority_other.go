@@ -1,0 +1,7 @@
+//go:build !unix && !windows
+
+package finetune
+
+import "errors"
+
+func lowerPriority() error { return errors.ErrUnsupported }
