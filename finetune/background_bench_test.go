@@ -28,11 +28,11 @@ import (
 )
 
 // BenchmarkFirstTokenBesideTraining serves the bundled model over HTTP and
-// measures the time from a chat request of 64 tokens or so to the first token
+// measures the time from a chat request of some 80 tokens to the first token
 // of its reply: alone, while the same process trains that model, in the
 // background and not, and while another process of low priority does.
 //
-//	go test -run '^$' -bench FirstTokenBesideTraining -benchtime 200x ./finetune
+//	go test -run '^$' -bench FirstTokenBesideTraining -benchtime 120x ./finetune
 //
 // Between requests the server rests for a moment, so that the training is at
 // full speed when the next one arrives; under "load" there is no rest.
@@ -113,7 +113,7 @@ func firstTokens(b *testing.B, client *openai.Client, rest time.Duration) {
 	b.ReportMetric(at(0.9), "ms-p90")
 }
 
-// madeUpText is some 64 tokens of text that begins like no other.
+// madeUpText is some 70 tokens of text that begins like no other.
 func madeUpText() string {
 	words := strings.Fields("the a tea rain garden letter friend morning river song lamp window walk bread answer quiet old")
 	var text strings.Builder
