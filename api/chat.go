@@ -31,6 +31,9 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) error {
 		n.model = model.ID
 		n.prompted = lastText(request.messages)
 	})
+	if model.Chatter == nil {
+		return onlyEmbeds(model)
+	}
 	c := &completion{model: model, request: request, body: chatCompletion{
 		ID: "chatcmpl-" + rand.Text(), Object: "chat.completion", Created: time.Now().Unix(), Model: model.ID,
 	}}
@@ -51,6 +54,11 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) error {
 		return c.stream(w, r)
 	}
 	return c.whole(w, r)
+}
+
+// onlyEmbeds refuses a model that does not write.
+func onlyEmbeds(m *Model) error {
+	return invalid("model", "the model %q only embeds texts: it answers /v1/embeddings", m.ID)
 }
 
 func lastText(messages []dialogue.Turn) string {

@@ -34,6 +34,9 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	note(r, func(n *requestNote) {
 		n.model, n.prompted = model.ID, request.prompts[len(request.prompts)-1].text
 	})
+	if model.Generator == nil && model.Chatter == nil && model.Embedder != nil {
+		return onlyEmbeds(model)
+	}
 	if model.Generator == nil || model.Tokenizer == nil {
 		return invalid("model", "the model %q does not continue texts", model.ID)
 	}

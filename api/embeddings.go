@@ -1,9 +1,8 @@
 package api
 
 import (
-	"encoding/base64"
-	"encoding/binary"
-	"math"
+	"context"
+	"errors"
 	"net/http"
 
 	"causerie/pipeline"
@@ -23,7 +22,7 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	model, err := s.named(r, request.model)
+	model, err := s.embedding(r, request.model)
 	if err != nil {
 		return err
 	}
@@ -31,16 +30,48 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	if model.Embedder == nil {
 		return invalid("model", "the model %q does not embed", model.ID)
 	}
-	made, err := model.Embedder.Embed(r.Context(), pipeline.EmbedRequest{
-		Inputs: request.inputs, Pooling: model.Pooling, Dimensions: request.dimensions,
-		Adapter: model.Defaults.Adapter,
-	})
-	if err != nil {
-		return err
+	truncate := model.Truncate
+	if request.truncate != nil {
+		truncate = *request.truncate
 	}
-	note(r, func(n *requestNote) { n.prompt = made.Tokens })
-	writeJSON(w, http.StatusOK, embeddingList(model.ID, made, request.base64))
-	return nil
+	answer := newEmbeddingStream(w, request.base64)
+	made, err := model.Embedder.Embed(r.Context(), pipeline.EmbedRequest{
+		Inputs: request.inputs, Pooling: model.Pooling, Dimensions: request.dimensions, Truncate: truncate,
+		Adapter: model.Defaults.Adapter, Emit: answer.add,
+	})
+	if err == nil {
+		note(r, func(n *requestNote) { n.prompt = made.Tokens })
+		err = answer.end(model.ID, made.Tokens)
+	}
+	if err != nil && answer.begun {
+		return cutOff(r, err)
+	}
+	return err
+}
+
+// cutOff ends an answer that has begun and cannot be finished: the client sees
+// that the connection broke, rather than half a list that looks whole.
+func cutOff(r *http.Request, err error) error {
+	if r.Context().Err() != nil {
+		err = errors.Join(context.Cause(r.Context()), err)
+	}
+	note(r, func(n *requestNote) { n.err, n.status = err, toError(err).Status })
+	panic(http.ErrAbortHandler)
+}
+
+// embedding is named for embeddings: a request that names no model gets the one
+// that only embeds, if there is one beside a model that chats.
+func (s *Server) embedding(r *http.Request, id string) (*Model, error) {
+	m, err := s.named(r, id)
+	if err != nil || id != "" {
+		return m, err
+	}
+	for _, other := range s.catalog.list(owner(r)) {
+		if other.Chatter == nil && other.Embedder != nil {
+			return other, nil
+		}
+	}
+	return m, nil
 }
 
 // embeddingsRequest is the body of POST /v1/embeddings, checked for form.
@@ -49,10 +80,11 @@ type embeddingsRequest struct {
 	inputs     []pipeline.EmbedInput
 	dimensions int // 0: all
 	base64     bool
+	truncate   *bool // nil: as the model does
 }
 
 var embeddingsFields = fields{
-	served: []string{"model", "input", "dimensions", "encoding_format"},
+	served: []string{"model", "input", "dimensions", "encoding_format", "truncate"},
 	idle:   []string{"user"},
 }
 
@@ -82,6 +114,9 @@ func parseEmbeddings(o object) (*embeddingsRequest, error) {
 			return nil, invalid("dimensions", "dimensions must be at least 1, not %d", r.dimensions)
 		}
 	}
+	if err := o.read("truncate", "truncate", &r.truncate); err != nil {
+		return nil, err
+	}
 	format := "float"
 	if err := o.read("encoding_format", "encoding_format", &format); err != nil {
 		return nil, err
@@ -91,46 +126,4 @@ func parseEmbeddings(o object) (*embeddingsRequest, error) {
 	}
 	r.base64 = format == "base64"
 	return r, nil
-}
-
-// embedding is one vector in OpenAI's form.
-type embedding struct {
-	Object    string `json:"object"`
-	Index     int    `json:"index"`
-	Embedding any    `json:"embedding"` // numbers, or their bytes in base64
-}
-
-type embeddingUsage struct {
-	PromptTokens int `json:"prompt_tokens"`
-	TotalTokens  int `json:"total_tokens"`
-}
-
-type embeddingsList struct {
-	Object string         `json:"object"`
-	Data   []embedding    `json:"data"`
-	Model  string         `json:"model"`
-	Usage  embeddingUsage `json:"usage"`
-}
-
-func embeddingList(model string, made pipeline.Embeddings, inBase64 bool) embeddingsList {
-	list := embeddingsList{
-		Object: "list", Model: model, Data: make([]embedding, len(made.Vectors)),
-		Usage: embeddingUsage{PromptTokens: made.Tokens, TotalTokens: made.Tokens},
-	}
-	for i, v := range made.Vectors {
-		list.Data[i] = embedding{Object: "embedding", Index: i, Embedding: v}
-		if inBase64 {
-			list.Data[i].Embedding = base64.StdEncoding.EncodeToString(littleEndian(v))
-		}
-	}
-	return list
-}
-
-// littleEndian is the bytes of a vector as the SDKs read them.
-func littleEndian(v []float32) []byte {
-	b := make([]byte, 0, 4*len(v))
-	for _, x := range v {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
-	}
-	return b
 }

@@ -119,6 +119,7 @@ func toError(err error) *Error {
 		}
 		if input.TooLong {
 			e.Code = "context_length_exceeded"
+			e.Message += "; with \"truncate\": true the rest is left out"
 		}
 		return e
 	case errors.As(err, &option):

@@ -20,7 +20,7 @@ type Chatter interface {
 	ChatN(ctx context.Context, r pipeline.ChatRequest, n int, emit func(pipeline.Piece) error) ([]pipeline.Reply, error)
 }
 
-// Embedder turns texts into vectors; *pipeline.Engine does.
+// Embedder turns texts into vectors; *pipeline.Engine and *pipeline.Encoder do.
 type Embedder interface {
 	Embed(ctx context.Context, r pipeline.EmbedRequest) (pipeline.Embeddings, error)
 }
@@ -29,6 +29,7 @@ type Embedder interface {
 type Model struct {
 	ID      string
 	Created time.Time
+	// Chatter answers /v1/chat/completions; nil refuses it.
 	Chatter Chatter
 	// Defaults are what a chat request that leaves a parameter open gets.
 	Defaults pipeline.Options
@@ -38,8 +39,12 @@ type Model struct {
 	GenerateDefaults pipeline.Options
 	// Embedder answers /v1/embeddings; nil refuses it.
 	Embedder Embedder
-	// Pooling is how it makes a vector of a text's tokens; mean when empty.
+	// Pooling is how it makes a vector of a text's tokens; when empty the mean,
+	// or what an encoder's folder says.
 	Pooling pipeline.Pooling
+	// Truncate leaves out what is beyond the model's limit of a text to embed,
+	// where a request does not say otherwise; it is refused by default.
+	Truncate bool
 	// Tokenizer and Template answer /v1/tokenize, /v1/detokenize and
 	// /v1/count_tokens; nil refuses them.
 	Tokenizer tokenizer.Tokenizer
@@ -69,6 +74,11 @@ func ModelOf(id string, created time.Time, e *pipeline.Engine) Model {
 		ID: id, Created: created, Chatter: e, Defaults: e.ChatDefaults(), Generator: e, GenerateDefaults: e.GenerateDefaults(),
 		Embedder: e, Tokenizer: e.Model().Tokenizer, Template: e.Model().Template, Context: e.Context(),
 	}
+}
+
+// EncoderOf is a sentence encoder under the given name: it only embeds.
+func EncoderOf(id string, created time.Time, e *pipeline.Encoder) Model {
+	return Model{ID: id, Created: created, Embedder: e, Tokenizer: e.Model().Tokenizer, Context: e.MaxTokens()}
 }
 
 // Adapted is the model as it is through an adapter, under a name of its own. It

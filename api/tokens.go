@@ -64,6 +64,9 @@ func (s *Server) tokens(w http.ResponseWriter, r *http.Request, known *fields) (
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if request.messages != nil && model.Template == nil {
+		return nil, nil, nil, onlyEmbeds(model)
+	}
 	return request, model, request.ids(model), nil
 }
 
@@ -74,7 +77,7 @@ func (s *Server) tokenizing(r *http.Request, id string) (*Model, error) {
 		return nil, err
 	}
 	note(r, func(n *requestNote) { n.model = m.ID })
-	if m.Tokenizer == nil || m.Template == nil {
+	if m.Tokenizer == nil {
 		return nil, invalid("model", "the model %q has no tokenizer", m.ID)
 	}
 	return m, nil

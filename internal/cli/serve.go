@@ -16,6 +16,7 @@ import (
 
 	"causerie/api"
 	"causerie/api/store"
+	"causerie/models/hf"
 	"causerie/models/lora"
 	"causerie/pipeline"
 )
@@ -23,10 +24,15 @@ import (
 // ServeCmd answers OpenAI's API over HTTP.
 type ServeCmd struct {
 	Listen string `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"HOST:PORT"`
-	Model  string `default:"default" help:"The bundled model (\"default\") or a Hugging Face GPT-2 folder." placeholder:"NAME|DIR"`
+	Model  string `default:"default" help:"The bundled model (\"default\"), a Hugging Face GPT-2 folder, or a sentence encoder's, which only embeds." placeholder:"NAME|DIR"`
 	dtypeFlag
 	Adapter []namedFolder `sep:"none" placeholder:"NAME=DIR" help:"Serve the LoRA adapter in a folder beside the model, under a name of its own; may be repeated."`
-	Pooling string        `default:"mean" enum:"mean,last,decayed" help:"How /v1/embeddings makes one vector of a text's tokens (${enum})."`
+
+	EmbeddingModel string `placeholder:"DIR" help:"Serve a sentence encoder of the BERT family beside the model, for /v1/embeddings."`
+	EmbeddingDType string `name:"embedding-dtype" default:"auto" enum:"auto,f32,bf16,int8" help:"What the encoder's weights are kept in (${enum}; auto: bf16 if the file holds that, else f32)."`
+	Truncate       bool   `help:"Leave out what is beyond the limit of a text to embed that is too long; requests can say so too."`
+
+	Pooling string        `default:"mean" enum:"mean,last,decayed" help:"How /v1/embeddings makes one vector of a text's tokens (${enum}). An encoder's folder says it itself."`
 	Threads int           `help:"Threads that compute; 0 means one for each CPU."`
 	Slots   int           `default:"4" help:"Replies written at the same time."`
 	Queue   int           `default:"64" help:"Requests that may wait besides; more get a 429."`
@@ -168,28 +174,86 @@ func (c *ServeCmd) Run(ctx context.Context, std *IO, files configFiles) (err err
 	log.Info().Str("address", listener.Addr().String()).Stringer("configuration", files).Msg("listening")
 	loading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	loaded := make(chan *pipeline.Engine, 1)
+	loaded := make(chan []embedder, 1)
 	go func() {
-		engine, err := c.load(loading, server, log)
+		engines, err := c.load(loading, server, log)
 		if err != nil {
 			stop(err)
 		}
-		loaded <- engine
+		loaded <- engines
 	}()
 	err = server.Serve(loading, listener)
 	stop(nil)
-	engine := <-loaded
+	engines := <-loaded
 	if cause := context.Cause(loading); ctx.Err() == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		return errors.Join(cause, err)
 	}
-	if engine != nil {
-		err = errors.Join(err, closeEngine(engine)) // no request is left in it
+	return errors.Join(err, closeAll(engines)) // no request is left in them
+}
+
+func closeAll(engines []embedder) (err error) {
+	for _, e := range engines {
+		err = errors.Join(err, closeEmbedder(e))
 	}
 	return err
 }
 
-// load opens the model and makes the server ready.
-func (c *ServeCmd) load(ctx context.Context, server *api.Server, log zerolog.Logger) (*pipeline.Engine, error) {
+// load opens the models and makes the server ready.
+func (c *ServeCmd) load(ctx context.Context, server *api.Server, log zerolog.Logger) (engines []embedder, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll(engines))
+			engines = nil
+		}
+	}()
+	var more []api.Model
+	if c.EmbeddingModel != "" {
+		encoder, model, err := c.loadEncoder(ctx, c.EmbeddingModel, c.EmbeddingDType, log)
+		if err != nil {
+			return engines, err
+		}
+		engines, more = append(engines, encoder), append(more, model)
+	}
+	if hf.IsEncoder(c.Model) {
+		if len(c.Adapter) > 0 {
+			return engines, usagef("--adapter: %s is a sentence encoder, which has none", c.Model)
+		}
+		encoder, model, err := c.loadEncoder(ctx, c.Model, c.DType, log)
+		if err != nil {
+			return engines, err
+		}
+		return append(engines, encoder), server.SetModel(model, more...)
+	}
+	engine, err := c.loadEngine(ctx, server, log, more)
+	if err != nil {
+		return engines, err
+	}
+	return append(engines, engine), nil
+}
+
+// loadEncoder opens a sentence encoder.
+func (c *ServeCmd) loadEncoder(ctx context.Context, dir, weights string, log zerolog.Logger) (*pipeline.Encoder, api.Model, error) {
+	start := time.Now()
+	dtype, err := parseDType(weights)
+	if err != nil {
+		return nil, api.Model{}, err
+	}
+	encoder, err := pipeline.OpenEncoder(ctx, dir, pipeline.EncoderOptions{Threads: c.Threads, DType: dtype, MaxQueue: c.Slots + c.Queue})
+	if err != nil {
+		return nil, api.Model{}, err
+	}
+	model := api.EncoderOf(path.Base(encoder.Name()), start, encoder)
+	model.Truncate = c.Truncate
+	net := encoder.Model().Net
+	log.Info().Str("embedding_model", model.ID).Int("parameters", net.ParamCount()).Stringer("dtype", net.DType()).
+		Float64("weights_mb", megabytes(net.WeightBytes())).Str("pooling", string(encoder.Pooling())).
+		Int("max_tokens", encoder.MaxTokens()).Dur("load_ms", time.Since(start)).Msg("ready to embed")
+	return encoder, model, nil
+}
+
+// loadEngine opens the model that chats and makes the server ready with it, and
+// with others beside it.
+func (c *ServeCmd) loadEngine(ctx context.Context, server *api.Server, log zerolog.Logger, more []api.Model) (*pipeline.Engine, error) {
 	start := time.Now()
 	o, err := c.engineOptions()
 	if err != nil {
@@ -204,10 +268,10 @@ func (c *ServeCmd) load(ctx context.Context, server *api.Server, log zerolog.Log
 	}
 	id := path.Base(engine.Name())
 	model := api.ModelOf(id, start, engine)
-	model.Pooling = pipeline.Pooling(c.Pooling)
+	model.Pooling, model.Truncate = pipeline.Pooling(c.Pooling), c.Truncate
 	adapters, err := c.adapters(model, engine)
 	if err == nil {
-		err = server.SetModel(model, adapters...)
+		err = server.SetModel(model, append(more, adapters...)...)
 	}
 	if err != nil {
 		return nil, errors.Join(err, closeEngine(engine))

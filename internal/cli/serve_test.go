@@ -206,3 +206,45 @@ func post(t *testing.T, url, body string) (int, []byte) {
 	}
 	return resp.StatusCode, data
 }
+
+// TestServeEncoders serves a sentence encoder beside a model, and alone.
+func TestServeEncoders(t *testing.T) {
+	url, stop := startServe(t, "--model", modelFolder(t), "--embedding-model", encoderFolder, "--embedding-dtype", "int8", "--truncate")
+	get(t, url+"/readyz")
+	if body := get(t, url+"/v1/models"); !strings.Contains(body, `"id":"model"`) || !strings.Contains(body, `"id":"mean"`) {
+		t.Errorf("models: %s", body)
+	}
+	long := strings.Repeat("cat ", 20)
+	if status, body := post(t, url+"/v1/embeddings", `{"model":"mean","input":"`+long+`"}`); status != http.StatusOK || !strings.Contains(string(body), `"total_tokens":16`) {
+		t.Errorf("a long text: %d %s", status, body)
+	}
+	if code := stop(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	url, stop = startServe(t, "--model", encoderFolder)
+	get(t, url+"/readyz")
+	if status, body := post(t, url+"/v1/chat/completions", `{"messages":[{"role":"user","content":"hello"}]}`); status != http.StatusBadRequest || !strings.Contains(string(body), "only embeds") {
+		t.Errorf("chatting with an encoder: %d %s", status, body)
+	}
+	if status, body := post(t, url+"/v1/embeddings", `{"input":"`+long+`"}`); status != http.StatusBadRequest || !strings.Contains(string(body), "context_length_exceeded") {
+		t.Errorf("a long text without --truncate: %d %s", status, body)
+	}
+	if code := stop(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--model", encoderFolder, "--adapter", "a=b"}, exitUsage, "is a sentence encoder, which has none"},
+		{[]string{"--model", modelFolder(t), "--embedding-model", "nowhere"}, exitFailure, "nowhere: no such file"},
+		{[]string{"--model", modelFolder(t), "--embedding-model", modelFolder(t)}, exitFailure, `of encoders only bert is supported`},
+		{[]string{"--model", encoderFolder, "--embedding-model", encoderFolder}, exitFailure, `two models called "mean"`},
+	} {
+		code, _, errOut := run(t, "", append([]string{"serve", "--listen", "127.0.0.1:0"}, c.args...)...)
+		if code != c.code || !strings.Contains(errOut, c.want) {
+			t.Errorf("%q: exit code %d, %q; want %d and %q", c.args, code, errOut, c.code, c.want)
+		}
+	}
+}
