@@ -71,7 +71,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 // event chooses the level and adds what is known of the reply.
 func (n *requestNote) event(log zerolog.Logger) *zerolog.Event {
 	line := log.Info()
-	if n.status >= http.StatusInternalServerError {
+	if n.status >= http.StatusInternalServerError && n.status != http.StatusServiceUnavailable {
 		line = log.Error()
 	}
 	if n.err != nil {

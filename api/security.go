@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-chi/cors"
+
+	"causerie/pipeline"
 )
 
 // secured sets the headers that keep browsers from doing with answers what
@@ -89,10 +91,11 @@ func (s *Server) crossOrigin(next http.Handler) (http.Handler, error) {
 }
 
 // bounded ends requests that take longer than Options.Timeout, and connections
-// whose client takes longer than writeTime to receive a piece of the answer.
+// whose client takes longer than writeTime to receive a piece of the answer. To
+// a busy engine a connection is a client.
 func (s *Server) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), s.options.Timeout)
+		ctx, cancel := context.WithTimeout(pipeline.WithClient(r.Context(), r.RemoteAddr), s.options.Timeout)
 		defer cancel()
 		control := http.NewResponseController(w)
 		// The deadline of the connection's request before this one.

@@ -123,15 +123,15 @@ func (e *embedder) embed(ctx context.Context, req EmbedRequest) (Embeddings, err
 	if len(texts) == 0 {
 		return out, nil
 	}
-	inner, leave, err := e.admission.enter(ctx)
+	v, err := e.admission.enter(ctx)
 	if err != nil {
 		return Embeddings{}, err
 	}
-	defer leave()
+	defer v.leave()
 	job := newEmbedJob(req, texts)
 	defer job.gone.Store(true)
 	e.submit(job)
-	if err := job.deliver(inner, emit, e.wake); err != nil {
+	if err := job.deliver(v.ctx, emit, e.wake); err != nil {
 		return Embeddings{}, err
 	}
 	return out, nil

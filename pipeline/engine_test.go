@@ -157,9 +157,9 @@ func waitFor(t *testing.T, e *Engine, n int) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		e.mu.Lock()
-		have := e.accepted
-		e.mu.Unlock()
+		e.places.mu.Lock()
+		have := e.places.taken
+		e.places.mu.Unlock()
 		if have == n {
 			return
 		}
@@ -200,9 +200,9 @@ func TestCloseDrains(t *testing.T) {
 }
 
 func (e *Engine) isClosed() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.closed
+	e.places.mu.Lock()
+	defer e.places.mu.Unlock()
+	return e.places.closed
 }
 
 func TestCloseLosesPatience(t *testing.T) {

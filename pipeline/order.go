@@ -34,11 +34,12 @@ func (e *Engine) run(ctx context.Context, o order, emit func(Piece) error) ([]Re
 		return nil, err
 	}
 	r := newRequest(o.n, len(o.prompt), emit == nil)
-	inner, leave, err := e.enter(ctx)
+	v, err := e.enter(ctx)
 	if err != nil {
 		return r.replies, err
 	}
-	defer leave()
+	defer v.leave()
+	r.written = v.vacate
 	seed := rand.Uint64()
 	if o.options.Seed != nil {
 		seed = *o.options.Seed
@@ -48,7 +49,7 @@ func (e *Engine) run(ctx context.Context, o order, emit func(Piece) error) ([]Re
 		sequences[i] = e.sequence(r, i, o, seed)
 	}
 	e.loop.tell(func(in *inbox) { in.sequences = append(in.sequences, sequences...) })
-	err = r.collect(inner, emit)
+	err = r.collect(v.ctx, emit)
 	return r.replies, err
 }
 

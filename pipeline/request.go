@@ -16,10 +16,12 @@ type request struct {
 	told    []int       // how many of each reply's LogProbs a piece has carried
 	gone    atomic.Bool // the caller has left; the loop drops the sequences
 
-	silent bool // the caller wants no pieces: it is woken at the end only
-	wake   chan struct{}
-	mu     sync.Mutex
-	events []event
+	silent  bool   // the caller wants no pieces: it is woken at the end only
+	written func() // called when all replies are complete, be they read or not
+	wake    chan struct{}
+	mu      sync.Mutex
+	events  []event
+	ended   int // replies that are complete
 }
 
 // event is something that happened to one of the replies.
@@ -48,7 +50,14 @@ func newRequest(n, promptTokens int, silent bool) *request {
 func (r *request) post(e event) {
 	r.mu.Lock()
 	r.events = append(r.events, e)
+	if e.finish != "" {
+		r.ended++
+	}
+	all := e.finish != "" && r.ended == len(r.replies)
 	r.mu.Unlock()
+	if all && r.written != nil {
+		r.written()
+	}
 	if r.silent && e.err == nil && e.finish == "" {
 		return
 	}

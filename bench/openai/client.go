@@ -19,6 +19,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -33,6 +35,12 @@ type Options struct {
 	// Silence is how long a server may say nothing in the middle of an answer;
 	// 0 means a minute.
 	Silence time.Duration
+	// KeepAlive is how long a connection waits for another request; 0 means two
+	// seconds, as some servers close them after five.
+	KeepAlive time.Duration
+	// Endpoint is tried first by Discover; empty means Completions, which knows
+	// exactly how long a prompt is.
+	Endpoint Endpoint
 }
 
 // Client asks one server. Its methods may be called from any goroutine, once
@@ -68,11 +76,26 @@ func New(base string, o Options) (*Client, error) {
 	if o.Silence == 0 {
 		o.Silence = time.Minute
 	}
+	if o.KeepAlive == 0 {
+		o.KeepAlive = 2 * time.Second
+	}
+	return &Client{base: u, http: newHTTP(o), options: o, model: o.Model, endpoint: Chat}, nil
+}
+
+func newHTTP(o Options) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
-	transport.IdleConnTimeout = 2 * time.Second // some servers close them after five
+	transport.IdleConnTimeout = o.KeepAlive
 	transport.DisableCompression = true
-	return &Client{base: u, http: &http.Client{Transport: transport}, options: o, model: o.Model, endpoint: Chat}, nil
+	return &http.Client{Transport: transport}
+}
+
+// Another is a client of the same server, with what Discover found, on
+// connections of its own.
+func (c *Client) Another() *Client {
+	other := *c
+	other.http = newHTTP(c.options)
+	return &other
 }
 
 // Close ends the connections that wait for another request.
@@ -92,6 +115,8 @@ type Error struct {
 	Endpoint string
 	Status   int // 0 when the error came in the middle of a stream
 	Message  string
+	// RetryAfter is how long the server asks to wait, if it does.
+	RetryAfter time.Duration
 }
 
 // Error gives the server's words.
@@ -122,7 +147,11 @@ func (c *Client) Discover(ctx context.Context) error {
 		}
 	}
 	var err error
-	for _, c.endpoint = range []Endpoint{Completions, Chat} {
+	endpoints := []Endpoint{Completions, Chat}
+	if c.options.Endpoint == Chat {
+		slices.Reverse(endpoints)
+	}
+	for _, c.endpoint = range endpoints {
 		for _, c.plain = range []bool{false, true} {
 			_, err = c.Reply(ctx, Request{Prompt: "Hello", MaxTokens: 1})
 			if e, ok := errors.AsType[*Error](err); !ok || e.Status != http.StatusBadRequest && e.Status != http.StatusUnprocessableEntity {
@@ -214,9 +243,23 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (_ io.
 	reader := &watchedReader{Reader: response.Body, watch: watch, ctx: ctx}
 	if response.StatusCode != http.StatusOK {
 		defer end()
-		return nil, nil, &Error{Endpoint: path, Status: response.StatusCode, Message: message(reader)}
+		return nil, nil, &Error{
+			Endpoint: path, Status: response.StatusCode, Message: message(reader), RetryAfter: retryAfter(response.Header),
+		}
 	}
 	return reader, end, nil
+}
+
+// retryAfter is what the headers ask for, 0 if nothing: milliseconds as OpenAI
+// says them, or whole seconds.
+func retryAfter(h http.Header) time.Duration {
+	if n, err := strconv.ParseUint(h.Get("Retry-After-Ms"), 10, 31); err == nil {
+		return time.Duration(n) * time.Millisecond
+	}
+	if n, err := strconv.ParseUint(h.Get("Retry-After"), 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	return 0
 }
 
 // message is what an error's body says.

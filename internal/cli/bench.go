@@ -31,6 +31,8 @@ type BenchCmd struct {
 	AgainstKey   string `secret:"" placeholder:"KEY" help:"The key to show it."`
 	AgainstPID   int    `name:"against-pid" placeholder:"PID" help:"Its process on this machine: compare memory too (Linux)."`
 
+	loadFlags
+
 	Child bool `hidden:"" help:"Do the job on standard input for another process."`
 }
 
@@ -44,13 +46,27 @@ with what there is by then. The fields of --json are those of Report in
 
   causerie bench --quick
   causerie bench --shape 124M --only decode,prefill
-  causerie bench --model DIR --dtype int8 --against http://127.0.0.1:8080`
+  causerie bench --model DIR --dtype int8 --against http://127.0.0.1:8080
+
+With --load it asks for streamed replies with many clients at the same time, each
+on a connection of its own, and judges the server: exit code 1 if there were other
+errors than 429, if memory grew or goroutines were left, or if some clients got
+far more than others. Limits of open files stay as they are ("ulimit -n").
+
+  causerie bench --load --clients 1000 --duration 2m
+  causerie bench --load http://127.0.0.1:8080 --clients 100 --idle 10000 --slow 10`
 }
 
 // Run measures and prints.
 func (c *BenchCmd) Run(ctx context.Context, std *IO) error {
 	if c.Child {
 		return bench.Child(ctx, std.In, std.Out)
+	}
+	if c.Load {
+		return c.load(ctx, std)
+	}
+	if c.URL != "" {
+		return usagef("an address is for --load URL or --against URL, not %q alone", c.URL)
 	}
 	o := bench.Options{
 		Model: c.Model, Shape: c.Shape, Only: c.Only, Streams: c.Streams,

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"causerie/bench"
+	"causerie/bench/load"
 )
 
 const tinyShape = "32x2x2x300x128"
@@ -45,6 +46,9 @@ func TestBenchUsage(t *testing.T) {
 		"--shape and":        {"--shape", "8M", "--model", "x"},
 		"number of streams":  {"--streams", "0"},
 		"one type of weight": {"--dtype", "f32,int8", "--against", "http://127.0.0.1:1"},
+		"not with --shape":   {"--load", "--shape", "8M"},
+		"for --load URL":     {"http://127.0.0.1:1"},
+		"number of clients":  {"--load", "http://127.0.0.1:1", "--clients=-1"},
 	} {
 		code, out, errOut := run(t, "", append([]string{"bench"}, args...)...)
 		if complaint == "--shape and" { // kong's own words name both flags in either order
@@ -80,5 +84,29 @@ func TestBenchChild(t *testing.T) {
 	}
 	if code, _, errOut := run(t, "{}", "bench", "--child"); code != exitFailure || errOut == "" {
 		t.Errorf("an empty job: exit %d, %q", code, errOut)
+	}
+}
+
+// TestBenchLoad: the verdict is the exit code.
+func TestBenchLoad(t *testing.T) {
+	url, stop := startServe(t, "--model", modelFolder(t))
+	get(t, url+"/readyz")
+	code, out, errOut := run(t, "", "bench", "--load", url, "--clients", "3", "--duration", "300ms", "--tokens", "4", "--slow", "1", "--idle", "2")
+	if code != exitOK || errOut != "" || !strings.Contains(out, "tokens/s") || !strings.Contains(out, "goroutines") || !strings.HasSuffix(out, "passed\n") {
+		t.Errorf("exit %d, %s%s", code, out, errOut)
+	}
+	code, out, _ = run(t, "", "bench", "--load", url, "--clients", "2", "--duration", "300ms", "--tokens", "5000", "--json")
+	var report load.Report
+	if err := json.Unmarshal([]byte(out), &report); err != nil || report.Schema != load.Schema {
+		t.Errorf("%v: %s", err, out)
+	}
+	if code != exitFailure || report.Passed() || report.Requests.Errors == nil { // the context holds 96 tokens
+		t.Errorf("exit %d, %s", code, out)
+	}
+	if code := stop(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if code, _, errOut := run(t, "", "bench", "--load", url, "--clients", "2"); code != exitFailure || !strings.Contains(errOut, url) {
+		t.Errorf("without a server: exit %d, %s", code, errOut)
 	}
 }
