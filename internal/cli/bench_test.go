@@ -3,7 +3,11 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"causerie/bench"
@@ -95,13 +99,23 @@ func TestBenchLoad(t *testing.T) {
 	if code != exitOK || errOut != "" || !strings.Contains(out, "tokens/s") || !strings.Contains(out, "goroutines") || !strings.HasSuffix(out, "passed\n") {
 		t.Errorf("exit %d, %s%s", code, out, errOut)
 	}
-	code, out, _ = run(t, "", "bench", "--load", url, "--clients", "2", "--duration", "300ms", "--tokens", "5000", "--json")
+	var asked atomic.Int64
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.Method == http.MethodPost && asked.Add(1) > 1 {
+			http.Error(w, "on fire", http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprint(w, "data: [DONE]\n\n")
+	}))
+	defer broken.Close()
+	code, out, errOut = run(t, "", "bench", "--load", broken.URL, "--clients", "2", "--duration", "300ms", "--json")
 	var report load.Report
 	if err := json.Unmarshal([]byte(out), &report); err != nil || report.Schema != load.Schema {
 		t.Errorf("%v: %s", err, out)
 	}
-	if code != exitFailure || report.Passed() || report.Requests.Errors == nil { // the context holds 96 tokens
-		t.Errorf("exit %d, %s", code, out)
+	if code != exitFailure || errOut != "" || report.Passed() || len(report.Requests.Errors) != 1 {
+		t.Errorf("exit %d, %s, %s", code, errOut, out)
 	}
 	if code := stop(); code != exitOK {
 		t.Errorf("exit code %d", code)
