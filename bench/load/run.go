@@ -32,7 +32,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	r.options.URL = child.url
 	err = r.measure(ctx)
-	if stopped := child.stop(); stopped != nil {
+	if stopped := child.stop(0); stopped != nil {
 		r.report.Server.Exit = stopped.Error()
 		err = errors.Join(err, fmt.Errorf("load: the server did not stop well: %w", stopped))
 	}

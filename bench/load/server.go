@@ -24,6 +24,9 @@ type server struct {
 // startTime is how long a server may take to be ready.
 const startTime = 2 * time.Minute
 
+// failTime is how long one that fails may take to say why.
+const failTime = 3 * time.Second
+
 // startServer starts the command line, which ends with flags of "serve", on a
 // loopback port that is free, and waits until it is ready.
 func startServer(ctx context.Context, args []string) (*server, error) {
@@ -44,14 +47,14 @@ func startServer(ctx context.Context, args []string) (*server, error) {
 	select {
 	case a, ok := <-address:
 		if !ok {
-			return nil, s.stop()
+			return nil, s.stop(failTime)
 		}
 		s.url = "http://" + a
 	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), s.stop())
+		return nil, errors.Join(ctx.Err(), s.stop(0))
 	}
 	if err := s.ready(ctx); err != nil {
-		return nil, errors.Join(err, s.stop())
+		return nil, errors.Join(err, s.stop(failTime))
 	}
 	return s, nil
 }
@@ -92,13 +95,18 @@ func (s *server) ready(ctx context.Context) error {
 	}
 }
 
-// stop asks the server to end, waits and says what went wrong.
-func (s *server) stop() error {
-	killed := false
-	if err := s.command.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		killed = s.command.Process.Kill() == nil // this system has no such signal
+// stop asks the server to end, unless it does so by itself within a time, waits
+// and says what went wrong.
+func (s *server) stop(byItself time.Duration) error {
+	killed, said := false, ""
+	select {
+	case said = <-s.errors: // the pipe must be read to its end before Wait
+	case <-time.After(byItself):
+		if err := s.command.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			killed = s.command.Process.Kill() == nil // this system has no such signal
+		}
+		said = <-s.errors
 	}
-	said := <-s.errors // the pipe must be read to its end before Wait
 	err := s.command.Wait()
 	switch {
 	case killed:

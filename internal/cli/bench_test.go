@@ -106,6 +106,10 @@ func TestBenchLoad(t *testing.T) {
 			http.Error(w, "on fire", http.StatusInternalServerError)
 			return
 		}
+		if r.Method == http.MethodGet {
+			http.NotFound(w, r)
+			return
+		}
 		fmt.Fprint(w, "data: [DONE]\n\n")
 	}))
 	defer broken.Close()

@@ -16,12 +16,12 @@ import (
 type loadFlags struct {
 	URL      string        `arg:"" optional:"" placeholder:"URL" help:"With --load, the server (default: one that this program starts on loopback, with --model, --dtype and --threads)."`
 	Load     bool          `help:"Hold a server under load and judge it: errors, latency, fair shares, memory, goroutines."`
-	Clients  int           `default:"1000" placeholder:"N" help:"With --load, clients that stream replies at the same time (default: ${default})."`
-	Duration time.Duration `default:"2m" placeholder:"DURATION" help:"With --load, how long they ask (default: ${default})."`
-	Tokens   int           `default:"32" placeholder:"N" help:"With --load, tokens of a reply (default: ${default})."`
+	Clients  int           `default:"1000" placeholder:"N" help:"With --load, clients that stream replies at the same time."`
+	Duration time.Duration `default:"2m" placeholder:"DURATION" help:"With --load, how long they ask."`
+	Tokens   int           `default:"32" placeholder:"N" help:"With --load, tokens of a reply."`
 	Idle     int           `placeholder:"N" help:"With --load, connections besides that only wait."`
 	Slow     int           `placeholder:"N" help:"With --load, clients besides that read one byte a second."`
-	Key      string        `placeholder:"KEY" help:"With --load, the API key to show (with the scope admin for memory and goroutines)."`
+	Key      string        `secret:"" placeholder:"KEY" help:"With --load, the API key to show (with the scope admin for memory and goroutines)."`
 }
 
 // load runs the load test. Its verdict is the exit code.
