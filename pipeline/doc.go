@@ -23,6 +23,10 @@
 //	request.go    pieces wait here for the caller, who may be slow
 //	session.go    a conversation that remembers its turns
 //
+// Texts to embed (embed.go, embedjob.go) are part of the loop's steps. A sentence
+// encoder does nothing else, so it has an engine and a loop of its own, [Encoder];
+// the checks, the way in (admission.go) and the pooling (pooling.go) are the same.
+//
 // # The loop
 //
 // Decoding is bound by reading the weights, and a batch reads them once. So

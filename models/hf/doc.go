@@ -95,8 +95,8 @@
 // gopickle as well, and that is what is taken of it. Its converter does not know
 // safetensors and skips every tensor that is not float32; its tokenizer neither
 // takes accents off nor splits Chinese, so that ids differ from those a model was
-// trained with; its network makes a graph of every row of every matrix (figures
-// in docs/measurements.md).
+// trained with; its network computes token by token (figures in
+// docs/measurements.md).
 //
 // # Writing
 //
