@@ -154,7 +154,7 @@ func (f *Files) Open(ctx context.Context, owner, id string) (io.ReadSeekCloser, 
 	}
 	r, err := f.bucket.NewReader(ctx, id, nil)
 	if gcerrors.Code(err) == gcerrors.NotFound {
-		return nil, File{}, fmt.Errorf("files: the content of %s (%s) has gone from the data folder: upload it again", id, file.Filename)
+		return nil, File{}, fmt.Errorf("%w: %s (%s)", ErrGone, id, file.Filename)
 	}
 	if err != nil {
 		return nil, File{}, fmt.Errorf("files: %w", err)

@@ -23,6 +23,9 @@ var (
 	ErrNotFound = sqlite.ErrNotFound
 	// ErrAfter refuses a page that goes on after something that is not in the list.
 	ErrAfter = sqlite.ErrAfter
+	// ErrGone says that a file has lost its content, which somebody must have
+	// taken out of the bucket.
+	ErrGone = errors.New("files: the content has gone from where the server keeps it; upload it again")
 	// ErrFull says that there is no room for more.
 	ErrFull = sqlite.ErrFull
 )

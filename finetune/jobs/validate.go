@@ -13,6 +13,7 @@ import (
 
 	"causerie/corpora"
 	"causerie/finetune"
+	"causerie/finetune/files"
 	"causerie/internal/durable"
 )
 
@@ -144,6 +145,9 @@ func (s *Service) fetchFile(ctx context.Context, r record, id, name, param strin
 	if errors.Is(err, ErrNotFound) {
 		return "", &Problem{Code: CodeFileNotFound, Param: param,
 			Message: fmt.Sprintf("the file %s was deleted before the job could read it: upload it again and create a new job", id)}
+	}
+	if errors.Is(err, files.ErrGone) {
+		return "", &Problem{Code: CodeFileNotFound, Param: param, Message: err.Error()}
 	}
 	if err != nil {
 		return "", err
