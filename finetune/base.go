@@ -63,12 +63,16 @@ func baseFolder(name string) (fs.FS, error) {
 	return baseFolder(base)
 }
 
-// UsualLR is a learning rate that suits the fine-tuning of a model of a width,
-// with an adapter or of all weights: a wider model takes smaller steps.
-func UsualLR(adapter bool, width int) float64 {
+// UsualLR is a learning rate that suits the fine-tuning of a model of a width
+// when none is given. An adapter takes larger steps, preferences between replies
+// smaller ones, and a wider model too.
+func (o *Options) UsualLR(width int) float64 {
 	lr := 3e-4
-	if adapter {
+	if o.LoRA != nil {
 		lr = 3e-3
+	}
+	if o.DPO != nil {
+		lr /= 10
 	}
 	return lr * min(1, 256/float64(width))
 }

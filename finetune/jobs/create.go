@@ -136,24 +136,27 @@ func (m *Method) check() error {
 	switch m.Type {
 	case "":
 		m.Type = Supervised
-	case Supervised:
-	case DPO:
-		return badRequest("method.type", "unsupported_value", "the method %q is not supported yet; %q is", DPO, Supervised)
+	case Supervised, DPO:
 	default:
-		return badRequest("method.type", "invalid_value", "%q is no method; %q is", m.Type, Supervised)
+		return badRequest("method.type", "unsupported_value", "the method %q is not supported; %q and %q are", m.Type, Supervised, DPO)
 	}
-	if err := m.Hyperparameters.check("method." + m.Type + ".hyperparameters."); err != nil {
+	path := "method." + m.Type + ".hyperparameters."
+	if m.Type != DPO && m.Hyperparameters.Beta != 0 {
+		return badRequest(path+"beta", "unsupported_value", "beta belongs to the method %q", DPO)
+	}
+	if err := m.Hyperparameters.check(path); err != nil {
 		return err
 	}
 	return m.Adapter.check("method." + m.Type + ".adapter")
 }
 
-// Bounds of hyperparameters: OpenAI's for passes; the others leave room for
+// Bounds of hyperparameters: OpenAI's for passes and beta; the others leave room for
 // everything that makes sense.
 const (
 	maxEpochs     = 50
 	maxBatchSize  = 4096
 	maxMultiplier = 1000
+	maxBeta       = 2
 )
 
 func (h Hyperparameters) check(path string) error {
@@ -165,8 +168,8 @@ func (h Hyperparameters) check(path string) error {
 	case !(h.LearningRateMultiplier >= 0 && h.LearningRateMultiplier <= maxMultiplier):
 		return badRequest(path+"learning_rate_multiplier", "invalid_value",
 			"the multiplier must be positive and at most %d, not %g", maxMultiplier, h.LearningRateMultiplier)
-	case h.Beta != 0:
-		return badRequest(path+"beta", "unsupported_value", "beta belongs to the method %q", DPO)
+	case !(h.Beta >= 0 && h.Beta <= maxBeta):
+		return badRequest(path+"beta", "invalid_value", "beta must be positive and at most %d, not %g", maxBeta, h.Beta)
 	}
 	return nil
 }

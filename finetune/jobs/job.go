@@ -140,7 +140,10 @@ type Checkpoint struct {
 type Metrics struct {
 	Step      int      `json:"step"`
 	TrainLoss *float64 `json:"train_loss,omitempty"` // nats per learnt token, of the step's data
-	ValidLoss *float64 `json:"valid_loss,omitempty"`
+	// TrainAccuracy is the share of the step's pairs whose preferred reply is the
+	// likelier one, measured against the base, where preferences are learnt.
+	TrainAccuracy *float64 `json:"train_accuracy,omitempty"`
+	ValidLoss     *float64 `json:"valid_loss,omitempty"`
 }
 
 // Model is a fine-tuned model that can be served.

@@ -31,6 +31,10 @@ func TestCreateSaysWhatIsWrong(t *testing.T) {
 		{"a file for something else", "training_file", func(r *Request) { r.TrainingFile = other.ID }},
 		{"suffix", "suffix", func(r *Request) { r.Suffix = "a/b" }},
 		{"method", "method.type", func(r *Request) { r.Method.Type = "reinforcement" }},
+		{"beta of no preferences", "method.supervised.hyperparameters.beta", func(r *Request) { r.Method.Hyperparameters.Beta = 0.1 }},
+		{"beta", "method.dpo.hyperparameters.beta", func(r *Request) {
+			r.Method = Method{Type: DPO, Hyperparameters: Hyperparameters{Beta: 3}}
+		}},
 		{"epochs", "method.supervised.hyperparameters.n_epochs", func(r *Request) { r.Method.Hyperparameters.Epochs = 51 }},
 		{"multiplier", "method.supervised.hyperparameters.learning_rate_multiplier", func(r *Request) { r.Method.Hyperparameters.LearningRateMultiplier = -1 }},
 		{"adapter", "method.supervised.adapter.type", func(r *Request) { r.Method.Adapter.Kind = "qlora" }},

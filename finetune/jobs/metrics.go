@@ -36,9 +36,10 @@ func (s *Service) curve(r record) (list []Metrics, err error) {
 			return nil, err
 		}
 		var event struct {
-			Event string  `json:"event"`
-			Step  int     `json:"step"`
-			Loss  float64 `json:"loss"`
+			Event   string            `json:"event"`
+			Step    int               `json:"step"`
+			Loss    float64           `json:"loss"`
+			Rewards *finetune.Rewards `json:"rewards"`
 		}
 		if err := json.Unmarshal(line, &event); err != nil {
 			return nil, err
@@ -49,6 +50,9 @@ func (s *Service) curve(r record) (list []Metrics, err error) {
 		last := &list[len(list)-1]
 		if event.Event == finetune.EventStep {
 			last.TrainLoss = &event.Loss
+			if event.Rewards != nil {
+				last.TrainAccuracy = &event.Rewards.Accuracy
+			}
 		} else {
 			last.ValidLoss = &event.Loss
 		}
@@ -67,7 +71,8 @@ func (s *Service) metricsOf(r record, step int) (Metrics, error) {
 }
 
 // keepMetrics makes the job's result file: OpenAI's step_metrics.csv, with the
-// columns that are known here.
+// columns that are known here. There is an accuracy where preferences are
+// learnt: the share of pairs in which the preferred reply is the likelier.
 func (s *Service) keepMetrics(ctx context.Context, r record) error {
 	list, err := s.curve(r)
 	if err != nil {
@@ -75,9 +80,9 @@ func (s *Service) keepMetrics(ctx context.Context, r record) error {
 	}
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	rows := [][]string{{"step", "train_loss", "valid_loss"}}
+	rows := [][]string{{"step", "train_loss", "train_accuracy", "valid_loss"}}
 	for _, m := range list {
-		rows = append(rows, []string{strconv.Itoa(m.Step), cell(m.TrainLoss), cell(m.ValidLoss)})
+		rows = append(rows, []string{strconv.Itoa(m.Step), cell(m.TrainLoss), cell(m.TrainAccuracy), cell(m.ValidLoss)})
 	}
 	if err := w.WriteAll(rows); err != nil {
 		return err

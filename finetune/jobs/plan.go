@@ -41,11 +41,13 @@ const (
 	// accumulated.
 	microRows = 2048
 	// enoughSteps is what passes over few data are repeated for, from usualEpochs
-	// on; an adapter takes more of them than all weights do.
+	// on; an adapter takes more of them than all weights do. Preferences are not
+	// gone over more often: a model that learns them by heart unlearns to talk.
 	enoughSteps   = 300
 	usualEpochs   = 3
 	mostEpochs    = 10
 	adapterEpochs = 15
+	usualBeta     = 0.1
 	// patience ends a job whose number of passes was left open, after so many
 	// validations without a new best.
 	patience = 4
@@ -61,7 +63,7 @@ const (
 // auto became into its method.
 func (s *Service) planFor(ctx context.Context, r *record, base finetune.Base, data localData, found corpora.Findings) (plan, error) {
 	h := &r.Method.Hyperparameters
-	adapter := r.Method.Adapter.Kind == LoRA
+	adapter, dpo := r.Method.Adapter.Kind == LoRA, r.Method.Type == DPO
 	p := plan{Training: data.training, Validation: data.validation, Context: 2}
 	examples := 0
 	for _, f := range slices.Concat(found.Train, found.Valid) {
@@ -69,9 +71,16 @@ func (s *Service) planFor(ctx context.Context, r *record, base finetune.Base, da
 	}
 	for _, f := range found.Train {
 		examples += f.Examples
+		if dpo {
+			examples += f.Preferences - f.Examples // a pair of windows each
+		}
 	}
 	perDialogue := found.Rows() / float64(max(1, examples))
-	p.batches(h.BatchSize, perDialogue)
+	least := p.Context // a step's rows hold the longest dialogue, or two of its length
+	if dpo {
+		least *= 2
+	}
+	p.batches(h.BatchSize, perDialogue, least)
 
 	perEpoch, err := s.stepsPerEpoch(ctx, r, base, p)
 	if err != nil {
@@ -80,7 +89,10 @@ func (s *Service) planFor(ctx context.Context, r *record, base finetune.Base, da
 	p.Last = h.Epochs != 0 || p.Validation == ""
 	if h.Epochs == 0 {
 		most := mostEpochs
-		if adapter {
+		switch {
+		case dpo:
+			most = usualEpochs
+		case adapter:
 			most = adapterEpochs
 		}
 		h.Epochs = min(max(int(math.Ceil(enoughSteps/perEpoch)), usualEpochs), most)
@@ -100,9 +112,12 @@ func (s *Service) planFor(ctx context.Context, r *record, base finetune.Base, da
 	if h.LearningRateMultiplier == 0 {
 		h.LearningRateMultiplier = 1
 	}
-	p.LR = h.LearningRateMultiplier * finetune.UsualLR(adapter, base.Shape.Width)
-
+	if dpo && h.Beta == 0 {
+		h.Beta = usualBeta
+	}
 	o := s.trainOptions(*r, p)
+	p.LR = h.LearningRateMultiplier * o.UsualLR(base.Shape.Width)
+	o.LR = p.LR
 	o.EnsureDefaults()
 	if err := o.Validate(); err != nil {
 		return p, &Problem{Code: CodeHyperparameter, Message: err.Error(), Param: "method." + r.Method.Type + ".hyperparameters"}
@@ -115,22 +130,23 @@ func (s *Service) planFor(ctx context.Context, r *record, base finetune.Base, da
 }
 
 // batches makes a step of so many dialogues (0: the usual number of tokens).
-func (p *plan) batches(dialogues int, perDialogue float64) {
-	p.Rows, p.Accumulate = max(usualRows, p.Context), 1
+func (p *plan) batches(dialogues int, perDialogue float64, least int) {
+	p.Rows, p.Accumulate = max(usualRows, least), 1
 	if dialogues == 0 {
 		return
 	}
 	rows := int(math.Ceil(float64(dialogues) * perDialogue))
-	most := max(microRows, p.Context)
+	most := max(microRows, least)
 	p.Accumulate = (rows + most - 1) / most
-	p.Rows = max(p.Context, (rows+p.Accumulate-1)/p.Accumulate)
+	p.Rows = max(least, (rows+p.Accumulate-1)/p.Accumulate)
 }
 
 // stepsPerEpoch reads the data and packs some of them.
 func (s *Service) stepsPerEpoch(ctx context.Context, r *record, base finetune.Base, p plan) (float64, error) {
 	o := s.trainOptions(*r, p)
 	data, err := corpora.Load(ctx, base.Tokenizer, base.Template, o.Data, corpora.LoadOptions{
-		Encode: corpora.EncodeOptions{Context: p.Context, Loss: o.Loss},
+		Read:   corpora.Options{Format: o.Format},
+		Encode: corpora.EncodeOptions{Context: p.Context, Loss: o.Loss, Preferences: o.DPO != nil},
 	})
 	if err != nil {
 		return 0, err
@@ -151,6 +167,10 @@ func (s *Service) trainOptions(r record, p plan) finetune.Options {
 	}
 	if p.Validation != "" {
 		o.Valid = []string{filepath.Join(folder, p.Validation)}
+	}
+	if r.Method.Type == DPO {
+		o.DPO = &finetune.DPO{Beta: r.Method.Hyperparameters.Beta}
+		o.Format = corpora.FormatPreferences
 	}
 	if r.Method.Adapter.Kind == LoRA {
 		o.LoRA = r.Method.Adapter.config()

@@ -59,8 +59,11 @@ func (h *reporter) OnStep(step finetune.Step) error {
 		if err != nil || !due {
 			return err
 		}
-		return h.metrics(tx, step.Step, fmt.Sprintf("Step %d/%d: training loss=%.4g", step.Step, step.Steps, step.Loss),
-			map[string]any{"step": step.Step, "total_steps": step.Steps, "train_loss": step.Loss, "learning_rate": step.LR})
+		data := map[string]any{"step": step.Step, "total_steps": step.Steps, "train_loss": step.Loss, "learning_rate": step.LR}
+		if step.Rewards != nil {
+			data["train_accuracy"], data["reward_margin"] = step.Rewards.Accuracy, step.Rewards.Margin
+		}
+		return h.metrics(tx, step.Step, fmt.Sprintf("Step %d/%d: training loss=%.4g", step.Step, step.Steps, step.Loss), data)
 	})
 }
 

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -116,7 +117,7 @@ func checkCSV(t *testing.T, s *Service, j Job) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	if f.Purpose != files.FineTuneResults || lines[0] != "step,train_loss,valid_loss" || len(lines) != j.Steps+2 { // a validation before the first step
+	if f.Purpose != files.FineTuneResults || lines[0] != "step,train_loss,train_accuracy,valid_loss" || len(lines) != j.Steps+2 { // a validation before the first step
 		t.Errorf("%+v has %d lines for %d steps, the first %q", f, len(lines), j.Steps, lines[0])
 	}
 }
@@ -203,5 +204,35 @@ func TestJobFails(t *testing.T) {
 				t.Errorf("the error is %+v", j.Error)
 			}
 		})
+	}
+}
+
+// TestPreferences learns which of two replies is better.
+func TestPreferences(t *testing.T) {
+	s := open(t, tinyBase(t, Options{}))
+	var pairs strings.Builder
+	for i := range 12 {
+		fmt.Fprintf(&pairs, `{"input":{"messages":[{"role":"user","content":"tea? (%d)"}]},`+
+			`"preferred_output":[{"role":"assistant","content":"yes, please."}],"non_preferred_output":[{"role":"assistant","content":"no."}]}`+"\n", i)
+	}
+	method := Method{Type: DPO, Hyperparameters: Hyperparameters{Epochs: 6, LearningRateMultiplier: 20}}
+	j, err := s.Create(t.Context(), "", Request{Model: "tiny", TrainingFile: upload(t, s, "", pairs.String()), Method: method, Seed: seeded(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j = awaitStatus(t, s, j.ID, Succeeded)
+	list, _, err := s.Checkpoints(t.Context(), "", j.ID, Page{Limit: 1, Descending: true})
+	if err != nil || list[0].Metrics.TrainAccuracy == nil || *list[0].Metrics.TrainAccuracy < 0.9 {
+		t.Errorf("the last checkpoint is %+v, %v", list, err)
+	}
+	if j.Method.Hyperparameters.Beta != usualBeta {
+		t.Errorf("the method became %+v", j.Method)
+	}
+	j, err = s.Create(t.Context(), "", Request{Model: "tiny", TrainingFile: upload(t, s, "", oneChat), Method: method})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j = awaitStatus(t, s, j.ID, Failed); j.Error.Code != CodeTrainingFile || !strings.Contains(j.Error.Message, "Line 1") {
+		t.Errorf("dialogues instead of preferences: %+v", j.Error)
 	}
 }

@@ -39,7 +39,8 @@ func (s *Service) validate(ctx context.Context, r record) error {
 	o := s.trainOptions(r, r.plan)
 	found, err := corpora.Validate(ctx, o.Data, o.Valid, corpora.ValidateOptions{
 		Tokenizer: base.Tokenizer, Template: base.Template, List: listedLines,
-		Encode: corpora.EncodeOptions{Context: base.Shape.Positions, Loss: o.Loss},
+		Read:   corpora.Options{Format: o.Format},
+		Encode: corpora.EncodeOptions{Context: base.Shape.Positions, Loss: o.Loss, Preferences: o.DPO != nil},
 	})
 	if err != nil {
 		return s.dataProblem(r, err)

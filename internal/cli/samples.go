@@ -80,7 +80,7 @@ func (c *FinetuneCmd) check(ctx context.Context, o *finetune.Options, m *pipelin
 	}
 	o.Rows = max(o.Rows, o.Context)
 	if o.LR == 0 {
-		o.LR = finetune.UsualLR(o.LoRA != nil, m.Net.Config.Width)
+		o.LR = o.UsualLR(m.Net.Config.Width)
 	}
 	pool := kernels.NewPool(c.Threads)
 	defer pool.Close()
