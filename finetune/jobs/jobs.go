@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
@@ -54,6 +55,9 @@ type Options struct {
 	Workers int
 	// Threads that a job computes on; all when 0.
 	Threads int
+	// SaveEvery is the most that a killed process costs a training; two minutes
+	// when 0.
+	SaveEvery time.Duration
 	// Log is told what goes wrong; nil keeps quiet.
 	Log *slog.Logger
 }
@@ -65,6 +69,7 @@ func (o *Options) EnsureDefaults() {
 	}
 	o.Organization = cmp.Or(o.Organization, "causerie")
 	o.Workers = max(0, cmp.Or(o.Workers, 1))
+	o.SaveEvery = cmp.Or(o.SaveEvery, 2*time.Minute)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -33,7 +33,7 @@ func workAsChild(folder string) int {
 		if err != nil {
 			return err
 		}
-		s, err := Open(ctx, Options{Folder: folder, Files: f, Threads: 1})
+		s, err := Open(ctx, Options{Folder: folder, Files: f, Threads: 1, SaveEvery: 20 * time.Millisecond})
 		if err != nil {
 			return err
 		}
@@ -62,54 +62,52 @@ func startChild(t *testing.T, folder string) *exec.Cmd {
 // warning and wherever it is, until the job is done. Its weights are those of a
 // job that nobody disturbed, and nothing half-written is left.
 func TestKilled(t *testing.T) {
-	limit := 8
+	limit := 4
 	if os.Getenv("CAUSERIE_LONG") != "" {
-		limit = 100
+		limit = 150
 	}
 	folder := t.TempDir()
 	s := open(t, tinyBase(t, Options{Folder: folder, Workers: -1}))
-	r := Request{
-		Model: "tiny", TrainingFile: upload(t, s, "", chats(40, 3)), ValidationFile: upload(t, s, "", chats(8, 5)), Seed: seeded(5),
-		Method: Method{Hyperparameters: Hyperparameters{Epochs: 30, BatchSize: 2}},
+	for _, kind := range []string{LoRA, Full} {
+		r := Request{
+			Model: "tiny", TrainingFile: upload(t, s, "", chats(40, 3)), ValidationFile: upload(t, s, "", chats(8, 5)), Seed: seeded(5),
+			Method: Method{Adapter: Adapter{Kind: kind}, Hyperparameters: Hyperparameters{Epochs: 15, BatchSize: 2}},
+		}
+		calm, _ := runKilled(t, s, r, 0)
+		for kills := 0; kills < limit; {
+			j, n := runKilled(t, s, r, limit-kills)
+			kills += n
+			sameModels(t, s, calm, j)
+		}
 	}
-	calm, err := s.Create(t.Context(), "", r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	child := startChild(t, folder)
-	calm = awaitStatus(t, s, calm.ID, Succeeded)
-	kill(t, child)
+	awaitTidy(t, s)
+}
 
+// runKilled has children do a job, and kills them at most so often.
+func runKilled(t *testing.T, s *Service, r Request, limit int) (_ Job, kills int) {
+	t.Helper()
 	j, err := s.Create(t.Context(), "", r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	random := rand.New(rand.NewPCG(1, 2))
-	kills := 0
+	random := rand.New(rand.NewPCG(1, uint64(limit)))
 	for {
-		child := startChild(t, folder)
-		if kills < limit {
-			select {
-			case <-time.After(time.Duration(100+random.IntN(900)) * time.Millisecond):
-			case <-t.Context().Done():
-			}
-			if j, err = s.Job(t.Context(), "", j.ID); err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("killed while the job is %s, at step %d of %d", j.Status, j.Step, j.Steps)
-			kill(t, child)
-			kills++
-			if j.Status != Succeeded {
-				continue
-			}
-		}
+		child := startChild(t, s.folder)
 		defer kill(t, child)
-		break
+		if kills >= limit {
+			return awaitStatus(t, s, j.ID, Succeeded), kills
+		}
+		time.Sleep(time.Duration(20+random.IntN(600)) * time.Millisecond)
+		if j, err = s.Job(t.Context(), "", j.ID); err != nil {
+			t.Fatal(err)
+		}
+		kill(t, child)
+		if j.Status == Succeeded {
+			return j, kills
+		}
+		kills++
+		t.Logf("killed while the job was %s, at step %d of %d", j.Status, j.Step, j.Steps)
 	}
-	j = awaitStatus(t, s, j.ID, Succeeded)
-	t.Logf("killed %d times", kills)
-	sameModels(t, s, calm, j)
-	awaitTidy(t, s)
 }
 
 func kill(t *testing.T, cmd *exec.Cmd) {

@@ -162,7 +162,7 @@ func (s *Service) trainOptions(r record, p plan) finetune.Options {
 		Data: []corpora.Source{{Path: filepath.Join(folder, p.Training)}}, Loss: corpora.LossReplies,
 		Context: p.Context, Rows: p.Rows, Accumulate: p.Accumulate, Steps: p.Steps, LR: p.LR,
 		Seed: uint64(r.Seed), Patience: p.Patience, Last: p.Last, EvalFirst: p.Validation != "", EvalEvery: p.EvalSteps,
-		SaveEvery: finetune.Every{Steps: p.SaveSteps, Time: saveInterval},
+		SaveEvery: finetune.Every{Steps: p.SaveSteps, Time: s.o.SaveEvery},
 		Threads:   s.o.Threads,
 	}
 	if p.Validation != "" {

@@ -19,8 +19,6 @@ const (
 	// job, as after a pause that was soon over.
 	lockWait  = 10 * time.Second
 	lockRetry = 50 * time.Millisecond
-	// saveInterval is the most that a killed process costs a training.
-	saveInterval = 2 * time.Minute
 	// recordRetry is how often to try to write down how a job went wrong: the
 	// reason may be that the disk is full.
 	recordRetry = 5 * time.Second
