@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -28,6 +29,10 @@ const (
 func workAsChild(folder string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(1) // the test has ended without ending this
+	}()
 	err := func() error {
 		f, err := files.Open(ctx, files.Options{Folder: folder})
 		if err != nil {
@@ -52,6 +57,9 @@ func startChild(t *testing.T, folder string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childFolder+"="+folder)
 	cmd.Stderr = t.Output()
+	if _, err := cmd.StdinPipe(); err != nil { // which ends with this process
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

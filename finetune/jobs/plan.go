@@ -62,52 +62,31 @@ const (
 // planFor settles how a job trains on data that were found good, and writes what
 // auto became into its method.
 func (s *Service) planFor(ctx context.Context, r *record, base finetune.Base, data localData, found corpora.Findings) (plan, error) {
-	h := &r.Method.Hyperparameters
-	adapter, dpo := r.Method.Adapter.Kind == LoRA, r.Method.Type == DPO
+	h, dpo := &r.Method.Hyperparameters, r.Method.Type == DPO
 	p := plan{Training: data.training, Validation: data.validation, Context: 2}
-	examples := 0
 	for _, f := range slices.Concat(found.Train, found.Valid) {
 		p.Context = max(p.Context, f.LongestRow)
 	}
+	dialogues := 0
 	for _, f := range found.Train {
-		examples += f.Examples
 		if dpo {
-			examples += f.Preferences - f.Examples // a pair of windows each
+			dialogues += f.Preferences // a pair of windows each
+		} else {
+			dialogues += f.Examples
 		}
 	}
-	perDialogue := found.Rows() / float64(max(1, examples))
 	least := p.Context // a step's rows hold the longest dialogue, or two of its length
 	if dpo {
 		least *= 2
 	}
-	p.batches(h.BatchSize, perDialogue, least)
-
+	p.batches(h.BatchSize, found.Rows()/float64(max(1, dialogues)), least)
 	perEpoch, err := s.stepsPerEpoch(ctx, r, base, p)
 	if err != nil {
 		return p, err
 	}
-	p.Last = h.Epochs != 0 || p.Validation == ""
-	if h.Epochs == 0 {
-		most := mostEpochs
-		switch {
-		case dpo:
-			most = usualEpochs
-		case adapter:
-			most = adapterEpochs
-		}
-		h.Epochs = min(max(int(math.Ceil(enoughSteps/perEpoch)), usualEpochs), most)
-		if p.Validation != "" {
-			p.Patience = patience
-		}
-	}
-	p.Steps = max(1, int(math.Ceil(float64(h.Epochs)*perEpoch)))
-	passes := (h.Epochs + publishedCheckpoints - 1) / publishedCheckpoints // between checkpoints
-	p.SaveSteps = max(1, int(math.Ceil(float64(passes)*perEpoch)))
-	between := max(1, p.SaveSteps*validations/p.Steps) // validations from one to the next
-	p.EvalSteps = max(1, p.SaveSteps/between)
-	p.SaveSteps = p.EvalSteps * between
+	p.epochs(&r.Method, perEpoch)
 	if h.BatchSize == 0 {
-		h.BatchSize = max(1, int(math.Round(float64(examples)/perEpoch)))
+		h.BatchSize = max(1, int(math.Round(float64(dialogues)/perEpoch)))
 	}
 	if h.LearningRateMultiplier == 0 {
 		h.LearningRateMultiplier = 1
@@ -127,6 +106,31 @@ func (s *Service) planFor(ctx context.Context, r *record, base finetune.Base, da
 	estimate := o.Estimate(base.Shape, found, kernels.MeasurePeak(pool, kernels.Float32))
 	p.Bytes, p.Seconds = estimate.Bytes, estimate.Seconds
 	return p, nil
+}
+
+// epochs settles how often the data are gone over, and what is done on the way.
+func (p *plan) epochs(m *Method, perEpoch float64) {
+	h := &m.Hyperparameters
+	p.Last = h.Epochs != 0 || p.Validation == ""
+	if h.Epochs == 0 {
+		most := mostEpochs
+		switch {
+		case m.Type == DPO:
+			most = usualEpochs
+		case m.Adapter.Kind == LoRA:
+			most = adapterEpochs
+		}
+		h.Epochs = min(max(int(math.Ceil(enoughSteps/perEpoch)), usualEpochs), most)
+		if p.Validation != "" {
+			p.Patience = patience
+		}
+	}
+	p.Steps = max(1, int(math.Ceil(float64(h.Epochs)*perEpoch)))
+	passes := (h.Epochs + publishedCheckpoints - 1) / publishedCheckpoints // between checkpoints
+	p.SaveSteps = max(1, int(math.Ceil(float64(passes)*perEpoch)))
+	between := max(1, p.SaveSteps*validations/p.Steps) // validations from one to the next
+	p.EvalSteps = max(1, p.SaveSteps/between)
+	p.SaveSteps = p.EvalSteps * between
 }
 
 // batches makes a step of so many dialogues (0: the usual number of tokens).
@@ -178,7 +182,7 @@ func (s *Service) trainOptions(r record, p plan) finetune.Options {
 	return o
 }
 
-// Describe says in a line what a plan comes to.
+// describe says in a line what a plan comes to.
 func (p plan) describe(h Hyperparameters) string {
 	e := finetune.Estimate{Seconds: p.Seconds}
 	return fmt.Sprintf("Training: %d passes in %d steps of about %d dialogues, learning rate %.3g; about %v and %.1f GB of memory",
