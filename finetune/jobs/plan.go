@@ -167,7 +167,7 @@ func (s *Service) trainOptions(r record, p plan) finetune.Options {
 		Context: p.Context, Rows: p.Rows, Accumulate: p.Accumulate, Steps: p.Steps, LR: p.LR,
 		Seed: uint64(r.Seed), Patience: p.Patience, Last: p.Last, EvalFirst: p.Validation != "", EvalEvery: p.EvalSteps,
 		SaveEvery: finetune.Every{Steps: p.SaveSteps, Time: s.o.SaveEvery},
-		Threads:   s.o.Threads,
+		Threads:   s.o.Threads, Background: true,
 	}
 	if p.Validation != "" {
 		o.Valid = []string{filepath.Join(folder, p.Validation)}

@@ -9,16 +9,18 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"causerie/finetune"
 	"causerie/finetune/files"
 	"causerie/finetune/jobs"
 )
 
 // WorkerCmd works at fine-tuning jobs.
 type WorkerCmd struct {
-	Data    string `required:"" placeholder:"DIR" help:"The server's data folder."`
-	Jobs    int    `default:"1" placeholder:"N" help:"Jobs that are trained at the same time."`
-	Threads int    `placeholder:"N" help:"Threads that a job computes on (default: all). They do not change the result."`
-	LogJSON bool   `name:"log-json" help:"Log JSON lines even to a terminal."`
+	Data       string `required:"" placeholder:"DIR" help:"The server's data folder."`
+	Jobs       int    `default:"1" placeholder:"N" help:"Jobs that are trained at the same time."`
+	Threads    int    `placeholder:"N" help:"Threads that a job computes on (default: all). They do not change the result."`
+	Background bool   `default:"true" negatable:"" help:"Give way to replies of the server and to everything else on the machine."`
+	LogJSON    bool   `name:"log-json" help:"Log JSON lines even to a terminal."`
 }
 
 // Help is what `causerie worker --help` says besides the flags.
@@ -40,6 +42,11 @@ func (c *WorkerCmd) Run(ctx context.Context, std *IO) (err error) {
 		return fmt.Errorf("the data folder: %w", err)
 	} else if !info.IsDir() {
 		return fmt.Errorf("the data folder %s is a file", c.Data)
+	}
+	if c.Background {
+		if err := finetune.LowerPriority(); err != nil {
+			return err
+		}
 	}
 	log := newLogger(std, c.LogJSON)
 	f, err := files.Open(ctx, files.Options{Folder: c.Data})

@@ -50,7 +50,7 @@ func TestWorker(t *testing.T) {
 	var stderr bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		ended <- Main(working, []string{"worker", "--data", folder, "--threads", "1"}, IO{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &stderr})
+		ended <- Main(working, []string{"worker", "--data", folder, "--threads", "1", "--no-background"}, IO{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &stderr})
 	}()
 	follow, giveUp := context.WithTimeout(ctx, time.Minute)
 	defer giveUp()
