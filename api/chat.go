@@ -138,6 +138,9 @@ func timed(r *http.Request, emit func(pipeline.Piece) error) func(pipeline.Piece
 func noteReplies(r *http.Request, replies []pipeline.Reply, u usage) {
 	note(r, func(n *requestNote) {
 		n.prompt, n.complete = u.PromptTokens, u.CompletionTokens
+		for _, reply := range replies {
+			n.times = append(n.times, reply.Times)
+		}
 		if len(replies) > 0 {
 			last := replies[len(replies)-1]
 			n.finish, n.reply = string(last.FinishReason), last.Text

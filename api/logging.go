@@ -10,13 +10,16 @@ import (
 
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/rs/zerolog"
+
+	"causerie/pipeline"
 )
 
 // requestNote is what handlers want the request's log line to say.
 type requestNote struct {
 	model, key       string
 	prompt, complete int
-	first            time.Time // when the reply's first text was there
+	first            time.Time        // when the reply's first text was there
+	times            []pipeline.Times // of the replies
 	spend            func(tokens int)
 	lost             bool   // nothing is served at the path, or not by the method
 	route            string // the pattern that the path fits; empty when lost

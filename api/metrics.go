@@ -19,11 +19,14 @@ type metrics struct {
 	requests  *prometheus.CounterVec
 	durations *prometheus.HistogramVec
 	tokens    *prometheus.CounterVec
+	queued    *prometheus.HistogramVec
 	first     *prometheus.HistogramVec
 	perToken  *prometheus.HistogramVec
 }
 
-func newMetrics() *metrics {
+// newMetrics also shows the figures of the engine that runs the model, once there
+// is one.
+func newMetrics(model func() *Model) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -39,6 +42,10 @@ func newMetrics() *metrics {
 		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "causerie_tokens_total", Help: "Tokens read (prompt) and written (completion), by model and API key.",
 		}, []string{"model", "key", "kind"}),
+		queued: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "causerie_queue_time_seconds", Help: "Time that a reply waited for its place.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 18),
+		}, []string{"model"}),
 		first: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "causerie_time_to_first_token_seconds", Help: "Time from a request to the first text of its reply.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
@@ -48,7 +55,7 @@ func newMetrics() *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}, []string{"model"}),
 	}
-	m.registry.MustRegister(m.running, m.requests, m.durations, m.tokens, m.first, m.perToken,
+	m.registry.MustRegister(m.running, m.requests, m.durations, m.tokens, m.queued, m.first, m.perToken, engineStats{model},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -67,6 +74,11 @@ func (m *metrics) observe(r *http.Request, n *requestNote, start time.Time) {
 	}
 	m.tokens.WithLabelValues(n.model, n.key, "prompt").Add(float64(n.prompt))
 	m.tokens.WithLabelValues(n.model, n.key, "completion").Add(float64(n.complete))
+	for _, t := range n.times {
+		if !t.Begun.IsZero() {
+			m.queued.WithLabelValues(n.model).Observe(t.Begun.Sub(t.Queued).Seconds())
+		}
+	}
 	if n.first.IsZero() {
 		return
 	}

@@ -51,6 +51,8 @@ type Model struct {
 	Template  dialogue.Template
 	// Context is how many tokens prompt and reply may have together.
 	Context int
+	// Stats are the figures of the engine that runs it; nil for none.
+	Stats func() pipeline.Stats
 	// Tuned is nil for what the operator serves, which everybody may use and
 	// nobody can delete.
 	Tuned *Tuned
@@ -73,6 +75,7 @@ func ModelOf(id string, created time.Time, e *pipeline.Engine) Model {
 	return Model{
 		ID: id, Created: created, Chatter: e, Defaults: e.ChatDefaults(), Generator: e, GenerateDefaults: e.GenerateDefaults(),
 		Embedder: e, Tokenizer: e.Model().Tokenizer, Template: e.Model().Template, Context: e.Context(),
+		Stats: e.Stats,
 	}
 }
 

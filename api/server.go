@@ -45,6 +45,9 @@ type Options struct {
 	// RequestsPerMinute and TokensPerMinute bound what each client may ask
 	// for; 0 is without bound.
 	RequestsPerMinute, TokensPerMinute int
+	// Pprof answers under /debug/pprof with profiles of the process, for API keys
+	// of the scope admin.
+	Pprof bool
 	// TLS, if not nil, has the certificate to speak TLS with.
 	TLS *tls.Config
 }
@@ -95,7 +98,8 @@ func New(o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, metrics: newMetrics(), writeTime: writeTime, budgets: budgets{requests: o.RequestsPerMinute, tokens: o.TokensPerMinute}}
+	s := &Server{options: o, writeTime: writeTime, budgets: budgets{requests: o.RequestsPerMinute, tokens: o.TokensPerMinute}}
+	s.metrics = newMetrics(s.catalog.first)
 	var err error
 	s.handler, err = s.crossOrigin(s.router())
 	return s, err
@@ -141,6 +145,9 @@ func (s *Server) router() chi.Router {
 	r.Get("/openapi.json", handle(s.openapi))
 	r.Get("/docs", handle(s.docs))
 	r.With(s.authenticated, s.allowed(ScopeAdmin)).Get("/metrics", s.metrics.handler().ServeHTTP)
+	if s.options.Pprof {
+		r.With(s.authenticated, s.allowed(ScopeAdmin)).Mount("/debug/pprof", profiles())
+	}
 	r.Route("/v1", func(r chi.Router) {
 		r.Use(s.authenticated, s.limited)
 		s.routes(r)

@@ -59,7 +59,7 @@ func TestChatReply(t *testing.T) {
 		}
 		test.want.PromptTokens = promptTokens
 		got.IDs = nil
-		if diff := cmp.Diff(test.want, got); diff != "" || streamed != got.Text {
+		if diff := cmp.Diff(test.want, got, sameReply); diff != "" || streamed != got.Text {
 			t.Errorf("%s: streamed %q, (-want +got):\n%s", test.name, streamed, diff)
 		}
 	}

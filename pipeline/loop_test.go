@@ -278,3 +278,36 @@ func idleStats(e *Engine) Stats {
 	}
 	return e.Stats()
 }
+
+// A reply's times are in order, and the one that waits begins after the one
+// that has the only place.
+func TestTimes(t *testing.T) {
+	g := newGate()
+	e := engineOf(t, randomModel(t, 300), EngineOptions{MaxSequences: 1, before: g.pass})
+	g.set(true)
+	replies := make(chan Reply, 2)
+	for i := range 2 {
+		go func() {
+			reply, err := e.Generate(t.Context(), GenerateRequest{IDs: []int32{int32(i + 1), 2}, Options: Options{MaxTokens: 20, IgnoreEnd: true}}, nil)
+			if err != nil {
+				t.Error(err)
+			}
+			replies <- reply
+		}()
+		waitFor(t, e, i+1)
+	}
+	g.set(false)
+	first, second := <-replies, <-replies
+	if second.Times.Begun.Before(first.Times.Begun) {
+		first, second = second, first
+	}
+	for _, times := range []Times{first.Times, second.Times} {
+		stages := []time.Time{times.Queued, times.Begun, times.First, times.Done}
+		if times.Queued.IsZero() || !slices.IsSortedFunc(stages, time.Time.Compare) {
+			t.Errorf("%v", stages)
+		}
+	}
+	if second.Times.Begun.Before(first.Times.Done) {
+		t.Errorf("the second began at %v, the first was done at %v", second.Times.Begun, first.Times.Done)
+	}
+}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"time"
 	"unicode/utf8"
 
 	"causerie/models/tokenizer"
@@ -35,12 +36,23 @@ type Reply struct {
 	// because another sequence started with them. It is the one field that
 	// depends on what else was asked.
 	CachedTokens int
+	// Times are when it went from one stage to the next.
+	Times Times
 	// LogProbs has an entry for each of the CompletionTokens when
 	// Options.LogProbs is set.
 	LogProbs []LogProb
 	// PromptLogProbs has an entry for each token of the prompt but the first
 	// when Options.PromptLogProbs is set.
 	PromptLogProbs []LogProb
+}
+
+// Times are when a reply entered its stages, zero for those that it has not
+// come to.
+type Times struct {
+	Queued time.Time // the engine took the request
+	Begun  time.Time // it got its place: the prompt is computed from here on
+	First  time.Time // the first token was picked
+	Done   time.Time // the last one was
 }
 
 // Piece is a part of a reply, in the order of writing. Its text holds whole

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // request is what a caller asked for: one or more replies to one prompt. The
@@ -32,7 +33,9 @@ type event struct {
 	id       int32
 	text     string
 	logProb  *LogProb
-	cached   int          // with the first token: prompt tokens that needed no computing
+	begun    bool         // the sequence has its place, and
+	cached   int          // prompt tokens that need no computing
+	at       time.Time    // when it got its place, or its first or last token
 	finish   FinishReason // the reply is complete
 	err      error        // the request has failed
 	prompted []LogProb    // of prompt tokens
@@ -40,8 +43,10 @@ type event struct {
 
 func newRequest(n, promptTokens int, silent bool) *request {
 	r := &request{replies: make([]Reply, n), told: make([]int, n), silent: silent, wake: make(chan struct{}, 1)}
+	now := time.Now()
 	for i := range r.replies {
 		r.replies[i].PromptTokens = promptTokens
+		r.replies[i].Times.Queued = now
 	}
 	return r
 }
@@ -103,6 +108,19 @@ func (r *request) collect(ctx context.Context, emit func(Piece) error) error {
 	return nil
 }
 
+// pass notes the stages that an event begins or ends.
+func (t *Times) pass(e *event) {
+	if e.begun {
+		t.Begun = e.at
+	}
+	if e.token && t.First.IsZero() {
+		t.First = e.at
+	}
+	if e.finish != "" {
+		t.Done = e.at
+	}
+}
+
 // apply adds an event to its reply and shows its text.
 func (r *request) apply(e *event, emit func(Piece) error) error {
 	if e.err != nil {
@@ -110,6 +128,7 @@ func (r *request) apply(e *event, emit func(Piece) error) error {
 	}
 	reply := &r.replies[e.reply]
 	reply.CachedTokens += e.cached
+	reply.Times.pass(e)
 	reply.PromptLogProbs = append(reply.PromptLogProbs, e.prompted...)
 	if e.token {
 		reply.IDs = append(reply.IDs, e.id)

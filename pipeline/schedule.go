@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"slices"
+	"time"
 
 	"causerie/models/gpt2"
 )
@@ -238,7 +239,7 @@ func (l *loop) begin(s *sequence) bool {
 		s.begun = true
 		l.stats.PromptTokens += int64(s.prompt)
 		l.stats.CachedTokens += int64(have)
-		s.request.post(event{reply: s.index, cached: have})
+		s.request.post(event{reply: s.index, begun: true, cached: have, at: time.Now()})
 	}
 	s.known = have
 	return true

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"causerie/models/gpt2"
 	"causerie/pipeline/grammar"
@@ -114,6 +115,9 @@ func (s *sequence) write(id int32) {
 		} else if s.written() == s.max {
 			finish = FinishLength
 		}
+	}
+	if finish != "" || s.written() == 1 {
+		e.at = time.Now()
 	}
 	if finish != "" {
 		e.text += s.writer.flush(finish == FinishLength)

@@ -49,6 +49,7 @@ type ServeCmd struct {
 	TLSCert           string   `name:"tls-cert" placeholder:"FILE" help:"Certificate in PEM, with those between it and the root after it."`
 	TLSKey            string   `name:"tls-key" placeholder:"FILE" help:"Its private key in PEM."`
 
+	Pprof   bool `help:"Answer under /debug/pprof with profiles of the process, for keys of the scope admin."`
 	LogText bool `help:"Write prompts and replies into the log."`
 	LogJSON bool `name:"log-json" help:"Log JSON lines even to a terminal."`
 }
@@ -57,7 +58,7 @@ type ServeCmd struct {
 func (c *ServeCmd) options(log zerolog.Logger, memory *store.Store) (api.Options, error) {
 	o := api.Options{
 		Log: log, LogText: c.LogText, Drain: c.Drain, Timeout: c.Timeout, Store: memory, Origins: c.CORSOrigin,
-		RequestsPerMinute: c.RequestsPerMinute, TokensPerMinute: c.TokensPerMinute,
+		RequestsPerMinute: c.RequestsPerMinute, TokensPerMinute: c.TokensPerMinute, Pprof: c.Pprof,
 	}
 	for _, host := range c.Host {
 		o.Hosts = append(o.Hosts, strings.ToLower(host))
