@@ -139,7 +139,7 @@ func noteReplies(r *http.Request, replies []pipeline.Reply, u usage) {
 	note(r, func(n *requestNote) {
 		n.prompt, n.complete = u.PromptTokens, u.CompletionTokens
 		for _, reply := range replies {
-			n.times = append(n.times, reply.Times)
+			n.replies = append(n.replies, replyNote{reply.Times, reply.CachedTokens, reply.CompletionTokens})
 		}
 		if len(replies) > 0 {
 			last := replies[len(replies)-1]

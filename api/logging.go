@@ -18,8 +18,8 @@ import (
 type requestNote struct {
 	model, key       string
 	prompt, complete int
-	first            time.Time        // when the reply's first text was there
-	times            []pipeline.Times // of the replies
+	first            time.Time // when the reply's first text was there
+	replies          []replyNote
 	spend            func(tokens int)
 	lost             bool   // nothing is served at the path, or not by the method
 	route            string // the pattern that the path fits; empty when lost
@@ -27,6 +27,12 @@ type requestNote struct {
 	prompted, reply  string // texts; logged only when asked for
 	status           int    // set when the client could not be told
 	err              error
+}
+
+// replyNote is what is told of each reply.
+type replyNote struct {
+	times           pipeline.Times
+	cached, written int // tokens
 }
 
 type noteKey struct{}
@@ -49,7 +55,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		id := "req_" + rand.Text()
 		ww.Header().Set("X-Request-Id", id)
-		r = r.WithContext(context.WithValue(r.Context(), noteKey{}, n))
+		r, span := s.tracing.begin(r.WithContext(context.WithValue(r.Context(), noteKey{}, n)), id)
 		s.metrics.running.Inc()
 		defer func() {
 			s.metrics.running.Dec()
@@ -60,8 +66,10 @@ func (s *Server) logged(next http.Handler) http.Handler {
 				n.spend(n.prompt + n.complete)
 			}
 			s.metrics.observe(r, n, start)
+			span.end(r, n)
 			line := n.event(s.options.Log).Str("request_id", id).Str("method", r.Method).Str("path", r.URL.Path).
 				Int("status", n.status).Int("bytes", ww.BytesWritten()).Dur("ms", time.Since(start))
+			line = span.log(line)
 			if s.options.LogText {
 				line = line.Str("prompt", n.prompted).Str("reply", n.reply)
 			}

@@ -74,8 +74,8 @@ func (m *metrics) observe(r *http.Request, n *requestNote, start time.Time) {
 	}
 	m.tokens.WithLabelValues(n.model, n.key, "prompt").Add(float64(n.prompt))
 	m.tokens.WithLabelValues(n.model, n.key, "completion").Add(float64(n.complete))
-	for _, t := range n.times {
-		if !t.Begun.IsZero() {
+	for _, reply := range n.replies {
+		if t := reply.times; !t.Begun.IsZero() {
 			m.queued.WithLabelValues(n.model).Observe(t.Begun.Sub(t.Queued).Seconds())
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/trace"
 
 	"causerie/api/store"
 )
@@ -48,6 +49,9 @@ type Options struct {
 	// Pprof answers under /debug/pprof with profiles of the process, for API keys
 	// of the scope admin.
 	Pprof bool
+	// Tracer, if not nil, gets a span of every request, with the stages of its
+	// replies below.
+	Tracer trace.TracerProvider
 	// TLS, if not nil, has the certificate to speak TLS with.
 	TLS *tls.Config
 }
@@ -87,6 +91,7 @@ type Server struct {
 	talks    talks
 	budgets  budgets
 	metrics  *metrics
+	tracing  *tracing
 	handler  http.Handler
 
 	writeTime time.Duration // shorter in tests
@@ -99,7 +104,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{options: o, writeTime: writeTime, budgets: budgets{requests: o.RequestsPerMinute, tokens: o.TokensPerMinute}}
-	s.metrics = newMetrics(s.catalog.first)
+	s.metrics, s.tracing = newMetrics(s.catalog.first), newTracing(o.Tracer)
 	var err error
 	s.handler, err = s.crossOrigin(s.router())
 	return s, err

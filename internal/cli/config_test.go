@@ -290,7 +290,8 @@ func TestServeReachesEveryOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := map[string]string{
-		"Log": "made of log-json and the terminal", "TLS": "read from tls-cert and tls-key",
+		"Tracer": "made of otlp-endpoint",
+		"Log":    "made of log-json and the terminal", "TLS": "read from tls-cert and tls-key",
 		"SpeculationRows": "nobody has needed another number yet",
 	}
 	for _, o := range []reflect.Value{reflect.ValueOf(served), reflect.ValueOf(engine)} {

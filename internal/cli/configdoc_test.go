@@ -51,7 +51,7 @@ func commandTable(n *kong.Node) string {
 		}
 		variable, fallback := "command line only", ""
 		if isSetting(f) {
-			variable = "`" + f.Tag.Envs[0] + "`"
+			variable = "`" + strings.Join(f.Tag.Envs, "`, `") + "`"
 		}
 		if f.HasDefault {
 			fallback = "`" + f.Default + "`"

@@ -16,6 +16,7 @@ import (
 
 	"causerie/api"
 	"causerie/api/store"
+	"causerie/internal/telemetry"
 	"causerie/models/hf"
 	"causerie/models/lora"
 	"causerie/pipeline"
@@ -48,6 +49,8 @@ type ServeCmd struct {
 	TokensPerMinute   int      `placeholder:"N" help:"Tokens of one client's prompts and replies in a minute; 0: any number."`
 	TLSCert           string   `name:"tls-cert" placeholder:"FILE" help:"Certificate in PEM, with those between it and the root after it."`
 	TLSKey            string   `name:"tls-key" placeholder:"FILE" help:"Its private key in PEM."`
+
+	OTLPEndpoint string `name:"otlp-endpoint" env:"CAUSERIE_OTLP_ENDPOINT,OTEL_EXPORTER_OTLP_ENDPOINT" placeholder:"URL" help:"Send traces of requests to this OpenTelemetry collector, such as http://127.0.0.1:4318, as OTLP over HTTP."`
 
 	Pprof   bool `help:"Answer under /debug/pprof with profiles of the process, for keys of the scope admin."`
 	LogText bool `help:"Write prompts and replies into the log."`
@@ -117,6 +120,26 @@ func (c *ServeCmd) check() error {
 	return asUsage(engine.Validate())
 }
 
+// trace has the server's requests traced. stop sends what is left.
+func (c *ServeCmd) trace(ctx context.Context, o *api.Options) (stop func() error, err error) {
+	log := o.Log
+	traces, err := telemetry.Start(ctx, telemetry.Options{
+		Endpoint: c.OTLPEndpoint, Service: "causerie", Version: version(),
+		Failed: func(err error) {
+			log.Warn().AnErr("error", err).Msg("traces are lost: the collector does not take them")
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.Tracer = traces
+	return func() error {
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return traces.Shutdown(patience)
+	}, nil
+}
+
 // isLoopback reports whether only this machine can connect to an address.
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
@@ -160,6 +183,13 @@ func (c *ServeCmd) Run(ctx context.Context, std *IO, files configFiles) (err err
 	options, err := c.options(log, memory)
 	if err != nil {
 		return err
+	}
+	if c.OTLPEndpoint != "" {
+		stopTraces, err := c.trace(ctx, &options)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stopTraces()) }()
 	}
 	server, err := api.New(options)
 	if err != nil {

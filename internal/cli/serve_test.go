@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"causerie/internal/telemetry/otlptest"
 	"causerie/models/hf"
 	"causerie/models/lora"
 )
@@ -169,6 +170,35 @@ func adapterFolder(t *testing.T, model string, seed uint64) string {
 	return dir
 }
 
+// TestServeTraces sends its traces to a collector, the last ones before it ends.
+func TestServeTraces(t *testing.T) {
+	collector := otlptest.New(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	url, stop := startServe(t, "--model", modelFolder(t))
+	get(t, url+"/readyz")
+	if status, body := post(t, url+"/v1/chat/completions", `{"messages":[{"role":"user","content":"hello"}]}`); status != http.StatusOK {
+		t.Fatalf("%d %s", status, body)
+	}
+	if code := stop(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if from := collector.Resource(); from["service.name"] != "causerie" || from["service.version"] != version() {
+		t.Errorf("from %v", from)
+	}
+	names := map[string]int{}
+	for _, s := range collector.Spans() {
+		names[s.Name]++
+		if a := otlptest.Attributes(s.Attributes); s.Name == "POST /v1/chat/completions" && (a["http.route"] != "/v1/chat/completions" || a["gen_ai.request.model"] != "model") {
+			t.Errorf("%v", a)
+		}
+	}
+	for _, name := range []string{"POST /v1/chat/completions", "queue", "prefill", "decode"} {
+		if names[name] != 1 {
+			t.Errorf("%d spans called %q among %v", names[name], name, names)
+		}
+	}
+}
+
 func TestServeRefuses(t *testing.T) {
 	for _, c := range []struct {
 		args []string
@@ -179,6 +209,7 @@ func TestServeRefuses(t *testing.T) {
 		{[]string{"--listen", "nowhere"}, exitFailure, "listening on nowhere"},
 		{[]string{"--listen", "127.0.0.1:0", "--slots=-1", "--model", modelFolder(t)}, exitFailure, "max_sequences"},
 		{[]string{"--listen", "127.0.0.1:0", "--kv-memory=-1", "--model", modelFolder(t)}, exitFailure, "kv_bytes"},
+		{[]string{"--otlp-endpoint", "127.0.0.1:4318", "--model", modelFolder(t)}, exitFailure, "is not an address such as"},
 		{[]string{"--drain", "soon"}, exitUsage, "drain"},
 	} {
 		code, _, errOut := run(t, "", append([]string{"serve"}, c.args...)...)
