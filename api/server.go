@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"causerie/api/store"
+	"causerie/pipeline"
 )
 
 // Options of a Server. The zero value is usable, for clients that are trusted.
@@ -33,6 +34,11 @@ type Options struct {
 	// Store keeps stored completions, conversations and API keys; nil refuses
 	// them. Its owner closes it after the server has stopped.
 	Store *store.Store
+
+	// Stopping, if not nil, is called when the server was asked to stop, while
+	// replies under way finish: who works in the background saves what there is.
+	// Serve waits for it. Its context ends with the drain time.
+	Stopping func(context.Context) error
 
 	// Auth asks every request under /v1, and for /metrics, for an API key of
 	// the store.
@@ -154,7 +160,7 @@ func (s *Server) router() chi.Router {
 		r.With(s.authenticated, s.allowed(ScopeAdmin)).Mount("/debug/pprof", profiles())
 	}
 	r.Route("/v1", func(r chi.Router) {
-		r.Use(s.authenticated, s.limited)
+		r.Use(s.working, s.authenticated, s.limited)
 		s.routes(r)
 	})
 	return r
@@ -195,12 +201,25 @@ func (s *Server) chatRoutes(r chi.Router) {
 	r.Delete("/conversations/{conversation_id}/items/{item_id}", handle(s.deleteItem))
 }
 
+// working refuses requests when the server was asked to stop.
+func (s *Server) working(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.stopping.Load() {
+			w.Header().Set("Connection", "close")
+			fail(w, r, pipeline.ErrClosed)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // Serve answers connections until ctx ends. Then it takes no new work, lets
-// running replies finish for Options.Drain, and cuts off those that have not.
+// running replies finish for Options.Drain, and cuts off those that have not:
+// their clients are told.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	// Requests outlive ctx while they drain, so they have a context of their own.
-	requests, cutOff := context.WithCancel(context.WithoutCancel(ctx))
-	defer cutOff()
+	requests, cutOff := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cutOff(nil)
 	server := &http.Server{
 		Handler:           s.Handler(),
 		BaseContext:       func(net.Listener) context.Context { return requests },
@@ -237,15 +256,31 @@ func (l connectionLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func (s *Server) drain(server *http.Server, served <-chan error, cutOff func()) error {
+// farewell is how long clients whose replies are cut off may take to be told.
+const farewell = 2 * time.Second
+
+func (s *Server) drain(server *http.Server, served <-chan error, cutOff func(error)) error {
 	patience, cancel := context.WithTimeout(context.Background(), s.options.Drain)
 	defer cancel()
+	saved := make(chan error, 1)
+	go func() {
+		if s.options.Stopping == nil {
+			saved <- nil
+			return
+		}
+		saved <- s.options.Stopping(patience)
+	}()
 	err := server.Shutdown(patience)
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.options.Log.Warn().Msg("some replies took too long and were cut off")
-		cutOff()
-		err = server.Close()
+		cutOff(pipeline.ErrClosed)
+		last, cancel := context.WithTimeout(context.Background(), farewell)
+		defer cancel()
+		if err = server.Shutdown(last); err != nil {
+			err = server.Close()
+		}
 	}
+	err = errors.Join(err, <-saved)
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving: %w", err)
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -205,3 +206,38 @@ func ask(t *testing.T, url string) <-chan string {
 	}()
 	return answer
 }
+
+// TestStoppingTakesNothingNew refuses requests that come on connections that
+// are open, and runs what wants to be told.
+func TestStoppingTakesNothingNew(t *testing.T) {
+	running, release := make(chan struct{}), make(chan struct{})
+	var stopped error
+	url, stop := serve(t, Options{Log: zerolog.Nop(), Stopping: func(ctx context.Context) error {
+		if _, ok := ctx.Deadline(); !ok {
+			t.Error("no deadline")
+		}
+		close(release)
+		return errNotSaved
+	}}, chatterFunc(func(context.Context, pipeline.ChatRequest, func(pipeline.Piece) error) (pipeline.Reply, error) {
+		close(running)
+		<-release
+		return pipeline.Reply{Text: "at last", FinishReason: pipeline.FinishStop}, nil
+	}))
+	answer := ask(t, url)
+	<-running
+	stopped = stop()
+	if !errors.Is(stopped, errNotSaved) || !strings.Contains(<-answer, "at last") {
+		t.Errorf("stopped with %v", stopped)
+	}
+	f := withEngine(t)
+	f.stopping.Store(true)
+	status, header, data := f.post(t, `{"messages":[{"role":"user","content":"hello"}]}`)
+	if e := errorOf(t, data); status != http.StatusServiceUnavailable || *e.Code != "shutting_down" || header.Get("Retry-After") == "" {
+		t.Errorf("%d %v %s", status, header, data)
+	}
+	if status, _, _ := f.do(t, http.MethodGet, "/healthz", ""); status != http.StatusOK {
+		t.Errorf("healthz: %d", status)
+	}
+}
+
+var errNotSaved = errors.New("not saved")

@@ -70,7 +70,7 @@ func (s *lateStream) end(r *http.Request, err error) error {
 	}
 	e := toError(err)
 	if r.Context().Err() != nil {
-		e = toError(context.Canceled)
+		e = toError(context.Cause(r.Context()))
 	}
 	note(r, func(n *requestNote) { n.err, n.status = err, e.Status })
 	if e.Status != statusClientGone {

@@ -290,8 +290,9 @@ func TestServeReachesEveryOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := map[string]string{
-		"Tracer": "made of otlp-endpoint",
-		"Log":    "made of log-json and the terminal", "TLS": "read from tls-cert and tls-key",
+		"Stopping": "for what works beside the requests",
+		"Tracer":   "made of otlp-endpoint",
+		"Log":      "made of log-json and the terminal", "TLS": "read from tls-cert and tls-key",
 		"SpeculationRows": "nobody has needed another number yet",
 	}
 	for _, o := range []reflect.Value{reflect.ValueOf(served), reflect.ValueOf(engine)} {
