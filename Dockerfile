@@ -4,15 +4,23 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /causerie . && mkdir /data
+ARG VERSION=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X causerie/internal/cli.release=$VERSION" -o /causerie . \
+ && mkdir /data && mkdir -m 1777 /empty
 
 FROM scratch
 COPY --from=build /causerie /causerie
+# To send traces to a collector that speaks TLS.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build --chown=65532:65532 /data /data
+COPY --from=build /empty /tmp
 USER 65532:65532
 WORKDIR /data
-EXPOSE 8080
-ENTRYPOINT ["/causerie"]
-# Make a key first: docker run -v causerie:/data IMAGE keys create --data /data
 VOLUME /data
-CMD ["serve", "--listen", "0.0.0.0:8080", "--data", "/data"]
+EXPOSE 8080
+# Every flag has a variable; docs/configuration.md lists them. Here they are for
+# all commands: docker run --rm -v causerie:/data IMAGE keys create
+ENV CAUSERIE_LISTEN=0.0.0.0:8080 CAUSERIE_DATA=/data
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["/causerie", "health"]
+ENTRYPOINT ["/causerie"]
+CMD ["serve"]

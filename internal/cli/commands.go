@@ -20,6 +20,7 @@ type commands struct {
 	Embed    EmbedCmd    `cmd:"" help:"Turn texts into vectors, or compare them by meaning."`
 	Serve    ServeCmd    `cmd:"" common:"" help:"Answer OpenAI's chat API over HTTP."`
 	Worker   WorkerCmd   `cmd:"" help:"Work at the fine-tuning jobs of a server, in a process of its own."`
+	Health   HealthCmd   `cmd:"" common:"" help:"Ask whether the server on this machine is ready."`
 	Keys     KeysCmd     `cmd:"" common:"" help:"Make, list and revoke API keys."`
 	Train    TrainCmd    `cmd:"" help:"Train a model on dialogues, from scratch or from a model."`
 	Finetune FinetuneCmd `cmd:"" help:"Teach a model your dialogues: checked, measured, with a LoRA adapter or all weights."`
