@@ -1,6 +1,7 @@
 package hf_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"os"
 	"path/filepath"
@@ -146,6 +147,39 @@ func cut(file string) func(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 		write(t, dir, file, string(data[:len(data)*2/3]))
+	}
+}
+
+// TestPicklesRunNothing: a pickle asks for a call of posix.system, at the place
+// of the magic number and in a state dict; neither is made.
+func TestPicklesRunNothing(t *testing.T) {
+	marker := filepath.Join(t.TempDir(), "ran")
+	call := "cposix\nsystem\n(S'touch " + marker + "'\ntR."
+	var archive bytes.Buffer
+	w := zip.NewWriter(&archive)
+	entry, err := w.Create("archive/data.pkl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := entry.Write([]byte(call)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"old": call, "zip": archive.String()} {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(filepath.Join(encoders, "cls"))); err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir, "pytorch_model.bin", content)
+		if e, err := hf.OpenEncoder(dir); err == nil {
+			e.Close()
+			t.Errorf("%s: a pickle of a call is a model", name)
+		}
+		if _, err := os.Stat(marker); err == nil {
+			t.Errorf("%s: the pickle ran a command", name)
+		}
 	}
 }
 
