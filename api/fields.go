@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // fields is what an endpoint knows of the fields of its request. A field that
@@ -34,7 +35,34 @@ func (f *fields) checkAt(path string, o object) error {
 			e.Code = "unknown_parameter"
 			return e
 		case !slices.Contains(nothing, compact(o[name])):
-			return unsupported(path+name, "%s is not supported by this server", path+name)
+			return unsupported(path+name, "%s is not supported by this server%s", path+name, except(nothing))
+		}
+	}
+	return f.checkIdle(path, o)
+}
+
+// except says which values are let through.
+func except(nothing []string) string {
+	if len(nothing) == 0 {
+		return ""
+	}
+	return ", except as " + strings.Join(nothing, " or ")
+}
+
+// checkIdle checks that idle fields are what they claim to be.
+func (f *fields) checkIdle(path string, o object) error {
+	for _, name := range f.idle {
+		var err error
+		switch name {
+		case "prompt_cache_options":
+			err = o.read(path+name, name, new(object))
+		case "parallel_tool_calls":
+			err = o.read(path+name, name, new(bool))
+		default:
+			err = o.read(path+name, name, new(string))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
