@@ -115,6 +115,15 @@ func TestConstrainedRepliesFit(t *testing.T) {
 			}
 		}
 	}
+	// A number that may end and could only go on with more than is left.
+	number, _ := formOf(t, `{"type":"number","minimum":7,"maximum":7.5}`)
+	for s := range uint64(9) {
+		o := Options{Grammar: number, MaxTokens: 2, IgnoreEnd: true, Seed: seed(s)}
+		reply, err := e.Generate(t.Context(), GenerateRequest{IDs: []int32{1, 2}, Options: o}, nil)
+		if err != nil || reply.Text != "7" || reply.FinishReason != FinishStop {
+			t.Errorf("a number in two tokens: %q (%s), %v", reply.Text, reply.FinishReason, err)
+		}
+	}
 	o := Options{Grammar: g, MaxTokens: fewest - 1}
 	reply, err := e.Chat(t.Context(), ChatRequest{Messages: hello, Options: o}, nil)
 	if err != nil || reply.FinishReason != FinishLength || reply.CompletionTokens != fewest-1 {

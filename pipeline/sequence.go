@@ -139,7 +139,7 @@ func (s *sequence) text(id int32) (text string, whole bool) {
 	if !ok {
 		panic(fmt.Sprintf("token %d was picked where the grammar does not allow it", id))
 	}
-	return s.writer.pushBytes(piece), s.matcher.Done()
+	return s.writer.pushBytes(piece), s.matcher.Done(s.max - s.written())
 }
 
 // scorePrompt sends the log-probabilities of the prompt tokens that follow

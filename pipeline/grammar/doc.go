@@ -5,7 +5,7 @@
 //	vocabulary := grammar.NewVocabulary(tokens)    // once for a tokenizer
 //	automaton := grammar.NewAutomaton(g, vocabulary)
 //	m := automaton.Matcher()                       // one for each reply
-//	for !m.Done() {
+//	for !m.Done(left) {
 //		mask, err := m.Allowed(left)               // a bit for each token
 //		…                                          // sample among them
 //		text, ok := m.Accept(id)
@@ -15,10 +15,11 @@
 //
 //	value.go       the schema is read with the order of its keys
 //	schema.go      keywords become rules; what is not supported is refused by name
-//	object.go, array.go, text.go, pattern.go, number.go, formats.go
-//	               what the rules of each type are
+//	choice.go, object.go, array.go, text.go, pattern.go, formats.go, number.go, decimal.go
+//	               what the rules of each kind are
 //	node.go        a rule is a small nondeterministic automaton over bytes, which may call rules
-//	shortest.go    the shortest text that completes a rule from each of its nodes
+//	shortest.go    the shortest text that completes a rule from each of its nodes, and
+//	tokens.go      the tokens that are enough for it
 //
 // What is written is JSON without white space but for one space after a colon
 // or a comma, with the properties of an object in the order of the schema. That

@@ -189,7 +189,7 @@ func write(t testing.TB, a *Automaton, r *rand.Rand, left int) (text string, who
 	t.Helper()
 	m := a.Matcher()
 	var out strings.Builder
-	for ; left > 0 && !m.Done(); left-- {
+	for ; left > 0 && !m.Done(left); left-- {
 		if m.Ends() && r.IntN(3) == 0 {
 			break
 		}
@@ -227,7 +227,7 @@ func TestTooComplex(t *testing.T) {
 	}
 	m := NewAutomaton(g, letters()).Matcher()
 	start := time.Now()
-	for err == nil && !m.Done() {
+	for err == nil && !m.Done(300) {
 		var mask Mask
 		if mask, err = m.Allowed(300); err == nil {
 			for id := int32(255); ; id-- {
@@ -387,7 +387,7 @@ func TestMasksAreExact(t *testing.T) {
 		}
 		a := NewAutomaton(g, v)
 		m := a.Matcher()
-		for left := 10 + r.IntN(60); left > 0 && !m.Done(); left-- {
+		for left := 10 + r.IntN(60); left > 0 && !m.Done(left); left-- {
 			mask := slices.Clone(allowed(t, m, left))
 			var may []int32
 			for id := range int32(v.size) {
@@ -542,7 +542,7 @@ func ExampleSchema() {
 	}
 	v := NewVocabulary(6, []Token{{0, `{"`, false}, {1, `sky":`, false}, {2, `"blue`, false}, {3, `"`, false}, {4, `}`, false}, {5, `"}`, false}})
 	m := NewAutomaton(g, v).Matcher()
-	for left := 10; !m.Done(); left-- {
+	for left := 10; !m.Done(left); left-- {
 		for id := range int32(6) {
 			if mask, _ := m.Allowed(left); mask.Has(id) {
 				text, _ := m.Accept(id)

@@ -1,6 +1,9 @@
 package grammar
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // Matcher follows one text. It is for one goroutine at a time.
 type Matcher struct {
@@ -48,24 +51,27 @@ func (m *Matcher) Allowed(left int) (Mask, error) {
 func (m *Matcher) Ends() bool {
 	a := m.enter()
 	defer a.mu.Unlock()
-	for _, i := range m.state.items {
-		if a.expand(i); i.ends {
-			return true
-		}
-	}
-	return false
+	return a.ends(m.state)
 }
 
-// Done reports whether the text has to end here.
-func (m *Matcher) Done() bool {
+func (a *Automaton) ends(s *state) bool {
+	return slices.ContainsFunc(s.items, func(i *item) bool {
+		a.expand(i)
+		return i.ends
+	})
+}
+
+// Done reports whether the text has to end here: it may, and nothing can be
+// added that left more tokens make whole. Without any left it has to end only
+// where the grammar ends.
+func (m *Matcher) Done(left int) bool {
 	a := m.enter()
 	defer a.mu.Unlock()
-	for _, i := range m.state.items {
-		if a.expand(i); len(i.edges) > 0 {
-			return false
-		}
+	if !a.ends(m.state) {
+		return false
 	}
-	return true
+	more := slices.ContainsFunc(m.state.items, func(i *item) bool { return len(i.edges) > 0 })
+	return !more || left > 0 && Mask(a.allowed(m.state, int32(left-1), &m.scratch).bits).Count() == 0
 }
 
 // Accept goes on with a token of the set that Allowed gave and returns its text.

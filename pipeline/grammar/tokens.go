@@ -105,6 +105,7 @@ func search(g *Grammar, v *Vocabulary) (tokens, heights []int32) {
 		todo = todo[1:]
 		whole[n] = node{skips: g.nodes[n].skips, calls: g.nodes[n].calls, end: g.nodes[n].end, text: none}
 		a.current(a.start)
+		a.work = 0
 		for _, to := range a.targets(n) {
 			whole[n].edges = append(whole[n].edges, edge{to: to})
 		}
