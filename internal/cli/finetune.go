@@ -23,6 +23,9 @@ type FinetuneCmd struct {
 	Resume  bool     `help:"Go on from the last checkpoint in --out, if there is one."`
 	Check   bool     `config:"-" help:"Only check the data and estimate time and memory."`
 
+	Method string  `default:"supervised" enum:"supervised,dpo" help:"What is learnt: the replies of dialogues (supervised), or which of two replies is better, from lines in OpenAI's preference format (dpo)."`
+	Beta   float64 `placeholder:"B" help:"With --method dpo: how strongly the model is held to what it was; the more, the less it changes (default: 0.1)."`
+
 	LoRA        int      `name:"lora" placeholder:"RANK" help:"Train a LoRA adapter of this rank (8 is usual) instead of all weights."`
 	LoRAAlpha   float64  `name:"lora-alpha" placeholder:"A" help:"The adapter is scaled by alpha/rank (default: twice the rank)."`
 	LoRADropout float64  `name:"lora-dropout" placeholder:"P" help:"Dropout of what the adapter reads."`
@@ -124,11 +127,11 @@ func (c *FinetuneCmd) options() (finetune.Options, error) {
 	if err := c.adapter(&o); err != nil {
 		return o, err
 	}
+	if err := c.preferences(&o); err != nil {
+		return o, err
+	}
 	if o.Epochs == 0 {
-		o.Epochs = 10
-		if o.LoRA != nil {
-			o.Epochs = 15
-		}
+		o.Epochs = usualEpochs(&o)
 	}
 	check := o
 	check.EnsureDefaults()
@@ -154,6 +157,31 @@ func (c *FinetuneCmd) adapter(o *finetune.Options) error {
 		return usagef("--lora-alpha, --lora-dropout and --lora-targets need --lora")
 	}
 	return nil
+}
+
+// preferences settles how preferences are learnt, if that was asked for.
+func (c *FinetuneCmd) preferences(o *finetune.Options) error {
+	switch {
+	case c.Method == "dpo":
+		o.DPO = &finetune.DPO{Beta: c.Beta}
+		if o.Format == corpora.FormatAuto {
+			o.Format = corpora.FormatPreferences
+		}
+	case c.Beta != 0:
+		return usagef("--beta needs --method dpo")
+	}
+	return nil
+}
+
+// usualEpochs is the most passes over the data when nothing is said.
+func usualEpochs(o *finetune.Options) float64 {
+	switch {
+	case o.DPO != nil:
+		return 5
+	case o.LoRA != nil:
+		return 15
+	}
+	return 10
 }
 
 // stem is a file's name without folder and extensions.

@@ -66,7 +66,7 @@ func (c *FinetuneCmd) check(ctx context.Context, o *finetune.Options, m *pipelin
 	}
 	found, err := corpora.Validate(ctx, o.Data, o.Valid, corpora.ValidateOptions{
 		Read: corpora.Options{Format: o.Format}, Tokenizer: m.Tokenizer, Template: m.Template,
-		Encode: corpora.EncodeOptions{Context: longest, Loss: o.Loss},
+		Encode: corpora.EncodeOptions{Context: longest, Loss: o.Loss, Preferences: o.DPO != nil},
 	})
 	if err != nil {
 		return found, err
@@ -79,6 +79,9 @@ func (c *FinetuneCmd) check(ctx context.Context, o *finetune.Options, m *pipelin
 		o.Context = max(2, o.Context)
 	}
 	o.Rows = max(o.Rows, o.Context)
+	if o.DPO != nil {
+		o.Rows = max(o.Rows, 2*o.Context) // a pair is not torn apart
+	}
 	if o.LR == 0 {
 		o.LR = o.UsualLR(m.Net.Config.Width)
 	}
