@@ -292,6 +292,32 @@ func TestHoldOutPreferences(t *testing.T) {
 	}
 }
 
+// TestExampleOfPreferences reads the example that comes with the program.
+func TestExampleOfPreferences(t *testing.T) {
+	const path = "starter:examples/manners.jsonl"
+	langs := map[string]int{}
+	if err := eachDialogue(t.Context(), path, Options{}, func(d Dialogue) {
+		langs[d.Lang]++
+		if better := d.Turns[1].Text; len(better) > 70 {
+			t.Errorf("%s: %q is not short", d.ID, better)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if langs["en"] != langs["zh"] || langs["en"] < 100 {
+		t.Errorf("dialogues: %v", langs)
+	}
+	o := validateOptions(LossReplies, 0)
+	o.Encode.Preferences = true
+	f, err := Validate(t.Context(), []Source{{Path: path}}, nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Train[0]; got.Format != FormatPreferences || got.Duplicated.Count+got.Reversed.Count > 0 || f.Err(false) != nil {
+		t.Errorf("%+v, %v", got, f.Err(false))
+	}
+}
+
 func FuzzPreferences(f *testing.F) {
 	f.Add([]byte(preferenceLine("你好", "您好", "hi")))
 	f.Add([]byte(`{"input":{"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"tools":null},"preferred_output":[{"role":"assistant","content":"b","weight":1}],"non_preferred_output":[{}]}`))

@@ -14,6 +14,8 @@
 // for this project, is what somebody might teach the bundled model. In it Mei,
 // who knows all about a small tea house, answers its guests, in the form of
 // OpenAI's fine-tuning files. It is opened as "starter:examples/teahouse.jsonl".
+// manners.jsonl, written likewise, holds preferences in OpenAI's form: of two
+// replies, the short and polite one is better than the chatty one.
 package starter
 
 import "embed"

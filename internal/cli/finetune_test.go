@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -136,6 +137,60 @@ func TestFinetuneAdapter(t *testing.T) {
 		if code != exitFailure || !strings.Contains(stderr, tt.want) {
 			t.Errorf("%q: code %d, %s", tt.want, code, stderr)
 		}
+	}
+}
+
+// TestFinetunePreferences teaches a model which of two replies is better.
+func TestFinetunePreferences(t *testing.T) {
+	base, dir := modelFolder(t), t.TempDir()
+	var b strings.Builder
+	for i := range 40 {
+		prompt := []string{"hello", "there", "how", "你好", "吗"}[i%5] + strings.Repeat(" you", i/5)
+		fmt.Fprintf(&b, `{"input":{"messages":[{"role":"user","content":%q}]},"preferred_output":[{"role":"assistant","content":"hello there"}],`+
+			`"non_preferred_output":[{"role":"assistant","content":"how how"}]}`+"\n", prompt)
+	}
+	data := filepath.Join(dir, "prefs.jsonl")
+	if err := os.WriteFile(data, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "run")
+	code, stdout, stderr := run(t, "", "finetune", "--method", "dpo", "--beta", "0.2", "--base", base, "--data", data, "--out", out,
+		"--lora", "4", "--lr", "2e-2", "--steps", "40", "--samples", "2")
+	if code != 0 || stderr != "" {
+		t.Fatalf("code %d, %s", code, stderr)
+	}
+	kinds, events := eventsOf(t, stdout)
+	if !slices.Contains(kinds, "samples") || !bytes.Contains(events["check"], []byte(`"preferences":40`)) {
+		t.Errorf("events %s: %s", kinds, events["check"])
+	}
+	var v struct {
+		Rewards struct{ Margin, Accuracy float64 }
+	}
+	if err := json.Unmarshal(events["validation"], &v); err != nil || !(v.Rewards.Margin > 0.5) || v.Rewards.Accuracy != 1 {
+		t.Errorf("%s, %v", events["validation"], err)
+	}
+	if code, _, stderr := run(t, "", "chat", "--model", out); code != 0 {
+		t.Errorf("code %d, %s", code, stderr)
+	}
+	for _, tt := range []struct {
+		want string
+		code int
+		args []string
+	}{
+		{"--beta needs --method dpo", exitUsage, []string{"--beta", "0.5"}},
+		{"must be positive", exitUsage, []string{"--method", "dpo", "--beta=-1"}},
+		{"hold no preferences", exitUsage, []string{"--method", "dpo", "--format", "openai"}},
+		{"only the replies are learnt", exitUsage, []string{"--method", "dpo", "--loss", "all"}},
+		{"one of", exitUsage, []string{"--method", "ppo"}},
+	} {
+		code, _, stderr := run(t, "", append([]string{"finetune", "--data", data, "--base", base, "--out", filepath.Join(dir, "x")}, tt.args...)...)
+		if code != tt.code || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%q: code %d, %s", tt.args, code, stderr)
+		}
+	}
+	code, _, stderr = run(t, "", "finetune", "--method", "dpo", "--data", chats(t, 12), "--base", base, "--out", filepath.Join(dir, "x"))
+	if code != exitFailure || !strings.Contains(stderr, `my.chats.jsonl:1: key "input" is missing`) || !strings.Contains(stderr, "11 more bad lines") {
+		t.Errorf("dialogues as preferences: code %d, %s", code, stderr)
 	}
 }
 
