@@ -33,14 +33,14 @@ type FinetuneCmd struct {
 	Merge       bool     `help:"Write the model with the adapter merged in as well, to OUT/merged."`
 
 	Loss       string   `default:"replies" enum:"all,replies" help:"What is learnt: only the assistant's turns (replies), those of weight 0 left out, or every turn (all)."`
-	Epochs     float64  `placeholder:"N" help:"Most passes over the data; --patience may end the training before (default: 10, with --lora 15)."`
+	Epochs     float64  `placeholder:"N" help:"Most passes over the data; --patience may end the training before (default: 10, with --lora 15, of preferences 3)."`
 	Steps      int      `placeholder:"N" help:"Optimizer steps to take, instead of --epochs."`
 	Patience   int      `default:"4" help:"Validations without a new best after which to stop; 0 for never."`
 	EvalEvery  int      `placeholder:"STEPS" help:"Steps between validations (default: a twentieth of all)."`
 	Rows       int      `default:"512" help:"Tokens of a micro-batch, which holds as many whole dialogues as fit."`
 	Accumulate int      `default:"1" help:"Micro-batches whose gradients make one step."`
 	Context    int      `placeholder:"TOKENS" help:"Longest window in tokens (default: the longest dialogue, or the model's context)."`
-	LR         float64  `name:"lr" placeholder:"RATE" help:"Highest learning rate (default: 3e-4, with --lora 3e-3, for a model of width 256; less for wider ones)."`
+	LR         float64  `name:"lr" placeholder:"RATE" help:"Highest learning rate (default: 3e-4, with --lora 3e-3, of preferences a tenth of that, for a model of width 256; less for wider ones)."`
 	Warmup     *int     `placeholder:"STEPS" help:"Steps until the highest learning rate (default: a tenth of all, at most 200)."`
 	Decay      *float64 `name:"weight-decay" placeholder:"D" help:"AdamW: weight decay of matrices (default: 0.1, with --lora none)."`
 	Seed       uint64   `default:"1" help:"Seed of the order of the data, the adapter, its dropout and the sample replies."`
@@ -68,7 +68,16 @@ func (*FinetuneCmd) Help() string {
 The data are checked first. The best weights on the dialogues held out are kept,
 loss.svg and loss.png show how it went. Ctrl-C and kill -9 cost nothing but the
 steps since the last checkpoint: the same command with --resume goes on, to the
-same bits. An adapter's folder is in PEFT's format.`
+same bits. An adapter's folder is in PEFT's format.
+
+With --method dpo the model learns which of two replies is better (direct
+preference optimization), from lines in OpenAI's preference format:
+{"input": {"messages": […]}, "preferred_output": [{"role": "assistant", …}],
+"non_preferred_output": [{"role": "assistant", …}]}. Without it, the same file
+teaches the preferred replies, which is the best thing to do before:
+
+  causerie finetune --data prefs.jsonl --lora 8 --merge --out taught
+  causerie finetune --data prefs.jsonl --method dpo --base taught/merged --lora 8 --out tuned`
 }
 
 // Run checks, trains and shows what has changed.
@@ -177,7 +186,7 @@ func (c *FinetuneCmd) preferences(o *finetune.Options) error {
 func usualEpochs(o *finetune.Options) float64 {
 	switch {
 	case o.DPO != nil:
-		return 5
+		return 3
 	case o.LoRA != nil:
 		return 15
 	}
