@@ -21,11 +21,11 @@ func (f Findings) WriteText(w io.Writer) error {
 }
 
 func (f FileFindings) write(b *strings.Builder, use string) {
-	what, long := "dialogues", "longer than the context, cut into windows"
+	what, tokens, long := "dialogues", f.Tokens, "longer than the context, cut into windows"
 	if f.Preferences > 0 {
-		what, long = "preferences", "longer than the context, so without the oldest turns or shortened"
+		what, tokens, long = "preferences", f.Rows, "longer than the context, so without the oldest turns or shortened"
 	}
-	fmt.Fprintf(b, "%s %s: %d %s, %d turns, %d tokens (%d to learn)", use, f.Path, f.Dialogues, what, f.Turns, f.Tokens, f.Learnt)
+	fmt.Fprintf(b, "%s %s: %d %s, %d turns, %d tokens (%d to learn)", use, f.Path, f.Dialogues, what, f.Turns, tokens, f.Learnt)
 	if f.Dialogues > 0 {
 		fmt.Fprintf(b, "; tokens of a dialogue: median %d, longest %d", f.DialogueTokens.P50, f.DialogueTokens.Max)
 	}

@@ -63,16 +63,17 @@ func baseFolder(name string) (fs.FS, error) {
 	return baseFolder(base)
 }
 
-// UsualLR is a learning rate that suits the fine-tuning of a model of a width
-// when none is given. An adapter takes larger steps, preferences between replies
-// smaller ones, and a wider model too.
+// UsualLR is a learning rate that suits the fine-tuning of a model of a width,
+// with an adapter or of all weights: a wider model takes smaller steps.
+// Preferences are learnt in much smaller ones: larger ones soon make rejected
+// replies improbable along with all others.
 func (o *Options) UsualLR(width int) float64 {
 	lr := 3e-4
 	if o.LoRA != nil {
 		lr = 3e-3
 	}
 	if o.DPO != nil {
-		lr /= 10
+		lr /= 15
 	}
 	return lr * min(1, 256/float64(width))
 }

@@ -28,17 +28,6 @@ func (o *Options) ensureDPO() {
 	orDefault(&o.Rows, max(2048, 2*o.Context))
 }
 
-// UsualDPORate is the highest learning rate for preferences when none is given:
-// a tenth of what dialogues take, less for wider models. A higher one soon
-// makes rejected replies improbable along with all others.
-func UsualDPORate(adapter bool, width int) float64 {
-	rate := 3e-5
-	if adapter {
-		rate = 3e-4
-	}
-	return rate * min(1, 256/float64(width))
-}
-
 func (d *DPO) String() string { return fmt.Sprintf("dpo, beta %g", d.Beta) }
 
 // Rewards say how far preferences have been learnt. A reply's reward is

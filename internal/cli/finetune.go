@@ -40,7 +40,7 @@ type FinetuneCmd struct {
 	Rows       int      `default:"512" help:"Tokens of a micro-batch, which holds as many whole dialogues as fit."`
 	Accumulate int      `default:"1" help:"Micro-batches whose gradients make one step."`
 	Context    int      `placeholder:"TOKENS" help:"Longest window in tokens (default: the longest dialogue, or the model's context)."`
-	LR         float64  `name:"lr" placeholder:"RATE" help:"Highest learning rate (default: 3e-4, with --lora 3e-3, of preferences a tenth of that, for a model of width 256; less for wider ones)."`
+	LR         float64  `name:"lr" placeholder:"RATE" help:"Highest learning rate (default: 3e-4, with --lora 3e-3, of preferences 2e-5 and 2e-4, for a model of width 256; less for wider ones)."`
 	Warmup     *int     `placeholder:"STEPS" help:"Steps until the highest learning rate (default: a tenth of all, at most 200)."`
 	Decay      *float64 `name:"weight-decay" placeholder:"D" help:"AdamW: weight decay of matrices (default: 0.1, with --lora none)."`
 	Seed       uint64   `default:"1" help:"Seed of the order of the data, the adapter, its dropout and the sample replies."`

@@ -81,9 +81,6 @@ func (c *FinetuneCmd) check(ctx context.Context, o *finetune.Options, m *pipelin
 	o.Rows = max(o.Rows, o.Context)
 	if o.DPO != nil {
 		o.Rows = max(o.Rows, 2*o.Context) // a pair is not torn apart
-		if o.LR == 0 {
-			o.LR = finetune.UsualDPORate(o.LoRA != nil, m.Net.Config.Width)
-		}
 	}
 	if o.LR == 0 {
 		o.LR = o.UsualLR(m.Net.Config.Width)
