@@ -8,20 +8,23 @@ import (
 	"causerie/models/gpt2"
 )
 
+// UsualBeta is DPO.Beta by default.
+const UsualBeta = 0.1
+
 // DPO is direct preference optimization (Rafailov et al. 2023): the model
 // learns from pairs of replies to make the chosen one more probable than the
 // rejected one, and not to move away from the model that the run starts from
 // any further than that takes.
 type DPO struct {
 	// Beta is how strongly the run is held to the model that it starts from:
-	// the more, the less it changes. 0.1 by default.
+	// the more, the less it changes. UsualBeta by default.
 	Beta float64
 }
 
 // ensureDPO fills what learning from preferences has defaults of its own for.
 func (o *Options) ensureDPO() {
 	dpo := *o.DPO
-	orDefault(&dpo.Beta, 0.1)
+	orDefault(&dpo.Beta, UsualBeta)
 	o.DPO = &dpo
 	orDefault(&o.Format, corpora.FormatPreferences)
 	orDefault(&o.Loss, corpora.LossReplies)
