@@ -141,9 +141,9 @@ func TestStepsAreShared(t *testing.T) {
 		}()
 	}
 	ask("long", 700)
-	waitFor(t, e, 2)
+	waitForOrders(t, e, 1)
 	ask("shorter", 300)
-	waitFor(t, e, 3)
+	waitForOrders(t, e, 2)
 	g.set(false)
 	if err := errors.Join(<-done, <-done, <-done); err != nil {
 		t.Fatal(err)
@@ -193,6 +193,26 @@ func TestChatN(t *testing.T) {
 	}
 }
 
+// waitForOrders waits until the loop, which must be held, has n sequences to
+// take in.
+func waitForOrders(t *testing.T, e *Engine, n int) {
+	t.Helper()
+	in := &e.loop.inbox
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		in.mu.Lock()
+		have := len(in.sequences)
+		in.mu.Unlock()
+		if have == n {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d sequences wait to be taken in, still not %d", have, n)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // A request for many replies leaves a place to one that comes later and asks
 // for one.
 func TestManyRepliesShareThePlaces(t *testing.T) {
@@ -207,13 +227,13 @@ func TestManyRepliesShareThePlaces(t *testing.T) {
 		_, err := e.GenerateN(t.Context(), request(1), 20, nil)
 		many <- err
 	}()
-	waitFor(t, e, 1)
+	waitForOrders(t, e, 20)
 	one := make(chan error, 1)
 	go func() {
 		_, err := e.Generate(t.Context(), request(3), nil)
 		one <- err
 	}()
-	waitFor(t, e, 2)
+	waitForOrders(t, e, 21)
 	var written int64 // of all, when the one reply was last being written
 	g.onStep(func(int) {
 		for _, s := range e.loop.running {
