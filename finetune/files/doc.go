@@ -9,7 +9,7 @@
 //
 // A file is there as a whole or not at all: its record becomes visible only
 // after the last byte is in the bucket. What a killed process left behind is
-// swept away when the files are opened and nobody else has them open.
+// swept away when the files are opened the next time.
 //
 // Files belong to an owner, a name that the caller chooses (the id of an API
 // key; empty where there are no keys). Questions about another owner's file

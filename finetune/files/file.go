@@ -7,10 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"gocloud.dev/blob"
@@ -59,9 +55,6 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the file has more than the %d bytes (%d MB) that a file may have", e.Limit, e.Limit>>20)
 }
 
-// lockRetry is how often to ask for a lock that another process has.
-const lockRetry = 20 * time.Millisecond
-
 // States of a record. Only what is ready is visible.
 const (
 	stateWriting  = "writing"
@@ -79,7 +72,12 @@ func (f *Files) Create(ctx context.Context, owner string, n New, r io.Reader) (F
 			return there, err
 		}
 	}
-	_, err := f.db.ExecContext(ctx, `INSERT INTO files (id, owner, filename, purpose, created, state) VALUES (?, ?, ?, ?, ?, ?)
+	unlock, err := f.lock(file.ID)
+	if err != nil {
+		return File{}, err
+	}
+	defer unlock()
+	_, err = f.db.ExecContext(ctx, `INSERT INTO files (id, owner, filename, purpose, created, state) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET created = excluded.created WHERE owner = excluded.owner AND state <> '`+stateReady+`'`,
 		file.ID, owner, file.Filename, file.Purpose, file.Created.Unix(), stateWriting)
 	if err != nil {
@@ -179,49 +177,4 @@ func (f *Files) remove(ctx context.Context, id string) error {
 	}
 	_, err := f.db.ExecContext(ctx, `DELETE FROM files WHERE id = ? AND state <> ?`, id, stateReady)
 	return sqlite.Failed(err)
-}
-
-// sweep removes files that were being written or deleted when a process ended.
-func (f *Files) sweep(ctx context.Context) error {
-	rows, err := f.db.QueryContext(ctx, `SELECT id FROM files WHERE state <> ?`, stateReady)
-	if err != nil {
-		return err
-	}
-	var ids []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return errors.Join(err, rows.Close())
-		}
-		ids = append(ids, id)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := f.remove(ctx, id); err != nil {
-			return err
-		}
-	}
-	return f.sweepFolder()
-}
-
-// sweepFolder removes what the bucket's own writer was in the middle of.
-func (f *Files) sweepFolder() error {
-	if f.local == "" {
-		return nil
-	}
-	entries, err := os.ReadDir(f.local)
-	if err != nil {
-		return err
-	}
-	unfinished := func(e os.DirEntry) bool {
-		return strings.HasPrefix(e.Name(), "file-") && strings.HasSuffix(e.Name(), ".tmp")
-	}
-	for _, e := range slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !unfinished(e) }) {
-		if err := os.Remove(filepath.Join(f.local, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
 }

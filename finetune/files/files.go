@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/gofrs/flock"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/blob/memblob"
@@ -52,7 +51,7 @@ type Options struct {
 const (
 	databaseName = "files.db"
 	bucketName   = "files"
-	lockName     = "files.lock"
+	uploadsName  = "uploads" // the locks of files that are being written
 )
 
 // databaseBytes is more than the records of a million files take.
@@ -64,8 +63,7 @@ type Files struct {
 	o      Options
 	db     *sqlite.DB
 	bucket *blob.Bucket
-	local  string       // the folder of the bucket, when it is ours
-	inUse  *flock.Flock // held shared, so that nobody sweeps; nil in memory
+	local  string // the folder of the bucket, when it is ours
 }
 
 //go:embed migrations/*.sql
@@ -84,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Files, error) {
 		return nil, fmt.Errorf("files: %w", err)
 	}
 	if err = f.openBucket(ctx); err == nil {
-		err = f.enter(ctx)
+		err = f.sweep(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("files: %w", err), f.Close())
@@ -93,6 +91,11 @@ func Open(ctx context.Context, o Options) (*Files, error) {
 }
 
 func (f *Files) openBucket(ctx context.Context) (err error) {
+	if f.o.Folder != "" {
+		if err := os.MkdirAll(filepath.Join(f.o.Folder, uploadsName), 0o700); err != nil {
+			return err
+		}
+	}
 	switch {
 	case f.o.Bucket != "":
 		f.bucket, err = blob.OpenBucket(ctx, f.o.Bucket)
@@ -108,29 +111,6 @@ func (f *Files) openBucket(ctx context.Context) (err error) {
 	return err
 }
 
-// enter registers this process as one that has the files open. The first one
-// sweeps up after those that are gone.
-func (f *Files) enter(ctx context.Context) error {
-	if f.o.Folder == "" {
-		return nil
-	}
-	f.inUse = flock.New(filepath.Join(f.o.Folder, lockName), flock.SetPermissions(0o600))
-	alone, err := f.inUse.TryLock()
-	if err != nil {
-		return err
-	}
-	if alone {
-		if err := f.sweep(ctx); err != nil {
-			return fmt.Errorf("removing what an earlier run left unfinished: %w", err)
-		}
-		if err := f.inUse.Unlock(); err != nil {
-			return err
-		}
-	}
-	_, err = f.inUse.TryRLockContext(ctx, lockRetry)
-	return err
-}
-
 // Close ends the use of the files.
 func (f *Files) Close() error {
 	var errs []error
@@ -139,9 +119,6 @@ func (f *Files) Close() error {
 	}
 	if f.db != nil {
 		errs = append(errs, f.db.Close())
-	}
-	if f.inUse != nil {
-		errs = append(errs, f.inUse.Close())
 	}
 	return errors.Join(errs...)
 }

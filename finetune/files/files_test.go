@@ -191,18 +191,11 @@ func TestBrokenUpload(t *testing.T) {
 }
 
 // TestSweep makes what processes leave that were killed in the middle of an
-// upload and of a deletion; the next start removes it, unless others still have
-// the files open.
+// upload and of a deletion; the next start removes it, but not what another
+// process is writing.
 func TestSweep(t *testing.T) {
 	folder := t.TempDir()
-	again := func() *Files {
-		f, err := Open(t.Context(), Options{Folder: folder})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return f
-	}
-	f := again()
+	f := open(t, Options{Folder: folder})
 	kept := create(t, f, "", "kept")
 	deleted := create(t, f, "", "deleted")
 	_, err := f.db.ExecContext(t.Context(), `INSERT INTO files (id, owner, filename, purpose, created, state) VALUES ('file-X', '', 'x', 'x', 0, 'writing');
@@ -218,25 +211,37 @@ func TestSweep(t *testing.T) {
 	if list, _, err := f.List(t.Context(), "", "", Page{Limit: 9}); err != nil || len(list) != 1 {
 		t.Errorf("visible are %v, %v", list, err)
 	}
-	count := func() int {
-		entries, err := os.ReadDir(filepath.Join(folder, bucketName))
+	body, end := io.Pipe()
+	uploaded := make(chan error, 1)
+	go func() {
+		_, err := f.Create(t.Context(), "", New{Filename: "slow"}, body)
+		uploaded <- err
+	}()
+	if _, err := end.Write([]byte("slow")); err != nil { // the upload is under way
+		t.Fatal(err)
+	}
+	count := func(name string) int {
+		entries, err := os.ReadDir(filepath.Join(folder, name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return len(entries)
 	}
-	second := again() // beside the first, which may be at work
-	if count() != 4 {
-		t.Errorf("%d files are there while another process may write them", count())
+	second := open(t, Options{Folder: folder})
+	if err := errors.Join(end.Close(), <-uploaded); err != nil {
+		t.Errorf("the upload beside the sweep: %v", err)
 	}
-	if err := errors.Join(f.Close(), second.Close()); err != nil {
+	if n := count(bucketName); n != 2 {
+		t.Errorf("%d files are there after the sweep", n)
+	}
+	if n := count(uploadsName); n != 0 {
+		t.Errorf("%d locks are there after the sweep", n)
+	}
+	r, _, err := second.Open(t.Context(), "", kept.ID)
+	if err != nil {
 		t.Fatal(err)
 	}
-	third := open(t, Options{Folder: folder})
-	if count() != 1 {
-		t.Errorf("%d files are there after the sweep", count())
-	}
-	if _, _, err := third.Open(t.Context(), "", kept.ID); err != nil {
+	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
 }
