@@ -439,6 +439,8 @@ func TestForgetting(t *testing.T) {
 		check(t, "", valid, <-texts)
 	}
 	close(stop)
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.era < 2 {
 		t.Error("nothing was forgotten")
 	}
