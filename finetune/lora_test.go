@@ -68,10 +68,25 @@ func TestLoRALearns(t *testing.T) {
 func TestLoRAResumeBitExact(t *testing.T) {
 	o := loraOptions(t, 3)
 	o.Last = true
+	want := resumeBitExact(t, o)
+	// The dropout and the seed are part of the run.
+	o.Out, o.Seed = filepath.Join(t.TempDir(), "run"), 8
 	if _, err := Train(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
-	want := readAll(t, o.Out)
+	if readAll(t, o.Out)["adapter_model.safetensors"] == want["adapter_model.safetensors"] {
+		t.Error("another seed gave the same adapter")
+	}
+}
+
+// resumeBitExact trains without a stop, on two threads, and stopped and resumed,
+// and expects the same files, which it returns.
+func resumeBitExact(t *testing.T, o Options) (want map[string]string) {
+	t.Helper()
+	if _, err := Train(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	want = readAll(t, o.Out)
 	for _, tt := range []struct {
 		name    string
 		stops   []int
@@ -94,14 +109,7 @@ func TestLoRAResumeBitExact(t *testing.T) {
 			compareRuns(t, want, readAll(t, o.Out))
 		})
 	}
-	// The dropout and the seed are part of the run.
-	o.Out, o.Seed = filepath.Join(t.TempDir(), "run"), 8
-	if _, err := Train(t.Context(), o); err != nil {
-		t.Fatal(err)
-	}
-	if readAll(t, o.Out)["adapter_model.safetensors"] == want["adapter_model.safetensors"] {
-		t.Error("another seed gave the same adapter")
-	}
+	return want
 }
 
 func TestLoRAResumesOnlyItself(t *testing.T) {

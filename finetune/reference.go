@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"causerie/corpora"
 	"causerie/models/gpt2"
@@ -115,15 +116,15 @@ func logProbs(ctx context.Context, net preferenceNetwork, d *corpora.Dataset, ro
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		list = append(list, make([]float64, len(b.Examples))...)
+		logs := make([]float64, len(b.Examples))
 		pairs := gpt2.Preferences{Segments: segmentsOf(nil, b, nil), Targets: b.Targets, Weights: b.Weights, Beta: 1}
-		loss, err := net.PreferenceLoss(pairs, list[len(list)-len(b.Examples):])
-		if err == nil && !finite(loss) {
-			err = fmt.Errorf("a log probability is no number: the model's weights are no use")
-		}
-		if err != nil {
+		if _, err := net.PreferenceLoss(pairs, logs); err != nil {
 			return nil, err
 		}
+		if i := slices.IndexFunc(logs, func(v float64) bool { return !finite(v) }); i >= 0 {
+			return nil, fmt.Errorf("the log probability of a reply is %v: the model's weights are no use", logs[i])
+		}
+		list = append(list, logs...)
 	}
 	return list, nil
 }
