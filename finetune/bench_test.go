@@ -14,27 +14,39 @@ import (
 // AdamW) and prints tokens per second and the share of the peak of fused
 // multiply-adds that was measured beside it:
 //
-//	go test -run '^$' -bench Step -benchtime 10x ./finetune
+//	go test -run '^$' -bench '^BenchmarkStep' -benchtime 10x ./finetune
 //
 // The 124M shape at 4×64 tokens is the one that llm.c's CPU trainer is measured
 // by. It takes 2.5 GB of memory; -short leaves it out.
 func BenchmarkStep(b *testing.B) {
-	for _, bm := range []struct {
-		name              string
-		cfg               gpt2.Config
-		sequences, length int
-		large             bool
-	}{
-		{"124M/4x64", gpt2.Config{VocabSize: 50257, Positions: 1024, Width: 768, Heads: 12, Layers: 12}, 4, 64, true},
-		{"7M/16x128", gpt2.Config{VocabSize: 10000, Positions: 512, Width: 256, Heads: 8, Layers: 6}, 16, 128, false},
+	for _, bm := range []stepBench{
+		{name: "124M/4x64", cfg: large, sequences: 4, length: 64},
+		{name: "124M/8x256", cfg: large, sequences: 8, length: 256},
+		{name: "124M/4x64/bf16", cfg: large, sequences: 4, length: 64, precision: kernels.BFloat16},
+		{name: "124M/8x256/bf16", cfg: large, sequences: 8, length: 256, precision: kernels.BFloat16},
+		{name: "124M/8x256/recompute", cfg: large, sequences: 8, length: 256, recompute: true},
+		{name: "124M/8x256/bf16+recompute", cfg: large, sequences: 8, length: 256, precision: kernels.BFloat16, recompute: true},
+		{name: "7M/16x128", cfg: small, sequences: 16, length: 128},
+		{name: "7M/16x128/recompute", cfg: small, sequences: 16, length: 128, recompute: true},
+		{name: "7M/16x128/bf16", cfg: small, sequences: 16, length: 128, precision: kernels.BFloat16},
 	} {
-		b.Run(bm.name, func(b *testing.B) {
-			if bm.large && testing.Short() {
-				b.Skip("takes 2.5 GB")
-			}
-			benchmarkStep(b, bm.cfg, bm.sequences, bm.length, nil)
-		})
+		b.Run(bm.name, bm.run)
 	}
+}
+
+var (
+	large = gpt2.Config{VocabSize: 50257, Positions: 1024, Width: 768, Heads: 12, Layers: 12}
+	small = gpt2.Config{VocabSize: 10000, Positions: 512, Width: 256, Heads: 8, Layers: 6}
+)
+
+// stepBench is a training step to be measured.
+type stepBench struct {
+	name              string
+	cfg               gpt2.Config
+	sequences, length int
+	adapter           *lora.Config
+	precision         kernels.DType
+	recompute         bool
 }
 
 // BenchmarkLoRAStep measures the same steps where only an adapter of PEFT's
@@ -42,26 +54,21 @@ func BenchmarkStep(b *testing.B) {
 //
 //	go test -run '^$' -bench LoRAStep -benchtime 10x ./finetune
 func BenchmarkLoRAStep(b *testing.B) {
-	for _, bm := range []struct {
-		name              string
-		cfg               gpt2.Config
-		sequences, length int
-		large             bool
-	}{
-		{"124M/4x64", gpt2.Config{VocabSize: 50257, Positions: 1024, Width: 768, Heads: 12, Layers: 12}, 4, 64, true},
-		{"124M/2x256", gpt2.Config{VocabSize: 50257, Positions: 1024, Width: 768, Heads: 12, Layers: 12}, 2, 256, true},
-		{"7M/16x128", gpt2.Config{VocabSize: 10000, Positions: 512, Width: 256, Heads: 8, Layers: 6}, 16, 128, false},
+	for _, bm := range []stepBench{
+		{name: "124M/4x64", cfg: large, sequences: 4, length: 64},
+		{name: "124M/2x256", cfg: large, sequences: 2, length: 256},
+		{name: "7M/16x128", cfg: small, sequences: 16, length: 128},
 	} {
-		b.Run(bm.name, func(b *testing.B) {
-			if bm.large && testing.Short() {
-				b.Skip("takes 1 GB")
-			}
-			benchmarkStep(b, bm.cfg, bm.sequences, bm.length, &lora.Config{})
-		})
+		bm.adapter = &lora.Config{}
+		b.Run(bm.name, bm.run)
 	}
 }
 
-func benchmarkStep(b *testing.B, cfg gpt2.Config, sequences, length int, adapter *lora.Config) {
+func (bm stepBench) run(b *testing.B) {
+	cfg, sequences, length, adapter := bm.cfg, bm.sequences, bm.length, bm.adapter
+	if cfg.Width >= large.Width && testing.Short() {
+		b.Skip("takes up to 2.5 GB")
+	}
 	pool := kernels.NewPool(0)
 	defer pool.Close()
 	m, err := gpt2.New(cfg)
@@ -80,6 +87,8 @@ func benchmarkStep(b *testing.B, cfg gpt2.Config, sequences, length int, adapter
 	}
 	o := Options{LR: 1e-4, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.1}
 	runner, optimizer, norms := gpt2.NewRunner(m, pool), newAdamW(pool, f.trained(), &o), newNorms(pool, f.trained())
+	runner.SetPrecision(bm.precision)
+	runner.SetRecompute(bm.recompute)
 	segments, targets, weights := madeUpBatch(cfg.VocabSize, sequences, length)
 	for i := range segments {
 		segments[i].Adapter = f.net()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"causerie/internal/durable"
+	"causerie/models/kernels"
 )
 
 // childOptions names the environment variable that makes the test binary a
@@ -67,6 +68,11 @@ func child(t *testing.T, o Options, env ...string) (*exec.Cmd, *bytes.Buffer) {
 // those of a run that nobody disturbed.
 func TestKilledAndResumed(t *testing.T) {
 	t.Run("model", func(t *testing.T) { killAndResume(t, smallOptions(t), 20) })
+	t.Run("bf16, recomputed", func(t *testing.T) {
+		o := smallOptions(t)
+		o.Precision, o.Recompute = kernels.BFloat16, true
+		killAndResume(t, o, 5)
+	})
 	t.Run("adapter", func(t *testing.T) { killAndResume(t, loraOptions(t, 3), 10) })
 	t.Run("preferences", func(t *testing.T) { killAndResume(t, dpoOptions(t, 3), 10) })
 	t.Run("preferences with an adapter", func(t *testing.T) { killAndResume(t, dpoLoRAOptions(t, 3), 10) })

@@ -11,6 +11,7 @@ import (
 
 	"causerie/corpora"
 	"causerie/models/gpt2"
+	"causerie/models/kernels"
 )
 
 // Estimate is what a run will take, found out before it: roughly, but soon
@@ -20,11 +21,21 @@ type Estimate struct {
 	Rows    float64 `json:"rows"`    // tokens that are trained on, all passes together
 	Seconds float64 `json:"seconds"` // of training and validation
 	Bytes   int64   `json:"bytes"`   // of memory at most
+
+	// What recomputing activations (Options.Recompute) saves and costs, of the
+	// above if it is chosen.
+	RecomputeBytes   int64   `json:"recompute_bytes"`
+	RecomputeSeconds float64 `json:"recompute_seconds"`
 }
 
 // Duration is Seconds, rounded to what such an estimate is good for.
-func (e Estimate) Duration() time.Duration {
-	d := time.Duration(e.Seconds * float64(time.Second))
+func (e Estimate) Duration() time.Duration { return roughly(e.Seconds) }
+
+// RecomputeDuration is RecomputeSeconds, rounded likewise.
+func (e Estimate) RecomputeDuration() time.Duration { return roughly(e.RecomputeSeconds) }
+
+func roughly(seconds float64) time.Duration {
+	d := time.Duration(seconds * float64(time.Second))
 	switch {
 	case d < time.Minute:
 		return d.Round(time.Second)
@@ -71,33 +82,53 @@ func (o Options) Estimate(shape gpt2.Config, found corpora.Findings, gflops floa
 			validations++
 		}
 	}
-	forward := forwardFLOP(shape)
+	forward, blocks := forwardFLOP(shape)
 	times := 3.0 // forward, and twice backward: to the inputs and to the weights
 	if o.LoRA != nil {
 		times = 2
 	}
-	flop := e.Rows*times*forward + validations*measured*forward
+	speed := usualShare * gflops * 1e9
+	training := speed * o.speedUp()
+	once := validations * measured // rows that are only computed forward
 	if o.DPO != nil {
 		for _, f := range slices.Concat(found.Train, found.Valid) {
-			flop += float64(f.Rows) * forward // by the model to start from
+			once += float64(f.Rows) // by the model to start from
 		}
 	}
-	e.Seconds = flop / (usualShare * gflops * 1e9)
-	e.Bytes = o.bytes(shape, int64(found.Rows()+measured))
+	e.Seconds = e.Rows*times*forward/training + once*forward/speed
+	e.RecomputeSeconds = e.Rows * blocks / training
+	tokens := int64(found.Rows() + measured)
+	e.Bytes = o.bytes(shape, tokens, o.Recompute)
+	e.RecomputeBytes = o.bytes(shape, tokens, false) - o.bytes(shape, tokens, true)
+	if o.Recompute {
+		e.Seconds += e.RecomputeSeconds
+	}
 	return e
 }
 
+// speedUp is how much faster than in float32 a step is, from what was measured:
+// see docs/measurements.md.
+func (o Options) speedUp() float64 {
+	switch {
+	case o.Precision == kernels.Float32:
+		return 1
+	case kernels.FastBFloat16():
+		return 1.6
+	}
+	return 1.0 / 500
+}
+
 // forwardFLOP is the multiplications and additions of one token forward, one
-// in the middle of a dialogue of ordinary length.
-func forwardFLOP(c gpt2.Config) float64 {
+// in the middle of a dialogue of ordinary length, and those in blocks.
+func forwardFLOP(c gpt2.Config) (all, blocks float64) {
 	const seen = 100 // tokens that attention sees
 	perBlock := 4*c.Width*c.Width + 2*c.Width*c.Inner + 2*seen*c.Width
-	return 2 * float64(c.Layers*perBlock+c.VocabSize*c.Width)
+	return 2 * float64(c.Layers*perBlock+c.VocabSize*c.Width), 2 * float64(c.Layers*perBlock)
 }
 
 // bytes is the memory of a run: weights, what is kept of them to train, what a
 // batch leaves behind for the way back, the data, and the program.
-func (o Options) bytes(c gpt2.Config, tokens int64) int64 {
+func (o Options) bytes(c gpt2.Config, tokens int64, recompute bool) int64 {
 	const program, perToken, lossRows = 60 << 20, 5, 256
 	weights := int64(c.VocabSize+c.Positions)*int64(c.Width) +
 		int64(c.Layers)*int64(4*c.Width*c.Width+2*c.Width*c.Inner+9*c.Width+c.Inner)
@@ -108,7 +139,11 @@ func (o Options) bytes(c gpt2.Config, tokens int64) int64 {
 	if o.LoRA != nil {
 		copies = 1
 	}
-	perRow := int64(c.Layers) * int64(10*c.Width+2*c.Inner)
+	inBlock := int64(10*c.Width + 2*c.Inner)
+	perRow := int64(c.Layers) * inBlock
+	if recompute {
+		perRow = int64(c.Layers*c.Width) + 4*inBlock // a block on its way back, with its gradients
+	}
 	rows := int64(max(o.Rows, o.Context))
 	logits := min(rows, lossRows) * int64(c.VocabSize)
 	return 4*(copies*weights+rows*perRow*11/10+logits) + perToken*tokens + program

@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"math"
 	"testing"
 
 	"causerie/corpora"
@@ -22,6 +23,27 @@ func TestEstimateOfMemory(t *testing.T) {
 		if got < 0.95*tt.measured || got > 1.2*tt.measured {
 			t.Errorf("%d rows, LoRA %t: %.0f MB are estimated, %.0f were measured", tt.rows, tt.lora != nil, got, tt.measured)
 		}
+	}
+}
+
+// TestEstimateOfRecomputing: the same for a step of 2,048 tokens of a small model,
+// and what recomputing costs.
+func TestEstimateOfRecomputing(t *testing.T) {
+	shape := gpt2.Config{VocabSize: 10000, Positions: 512, Width: 256, Heads: 8, Layers: 6}
+	o := Options{Model: "default", Rows: 2048, Context: 512, Steps: 10}
+	plain := o.Estimate(shape, corpora.Findings{}, 1)
+	o.Recompute = true
+	twice := o.Estimate(shape, corpora.Findings{}, 1)
+	for measured, e := range map[float64]Estimate{424: plain, 362: twice} { // MB
+		if got := float64(e.Bytes) / 1e6; got < 0.95*measured || got > 1.2*measured {
+			t.Errorf("%.0f MB are estimated, %.0f were measured", got, measured)
+		}
+	}
+	if plain.Bytes-twice.Bytes != twice.RecomputeBytes || plain.RecomputeBytes != twice.RecomputeBytes || twice.RecomputeBytes <= 0 {
+		t.Errorf("%d bytes are saved of %d, %d remain", twice.RecomputeBytes, plain.Bytes, twice.Bytes)
+	}
+	if more := twice.Seconds / plain.Seconds; math.Abs(twice.Seconds-plain.Seconds-twice.RecomputeSeconds) > 1e-6*twice.Seconds || more < 1.15 || more > 1.34 {
+		t.Errorf("it takes %.2f times as long", more)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"causerie/corpora"
 	"causerie/models/gpt2"
+	"causerie/models/kernels"
 	"causerie/models/lora"
 )
 
@@ -66,6 +67,18 @@ type Options struct {
 	LoRA *lora.Config
 	// Merge also writes the model with the adapter merged in, to Out/merged.
 	Merge bool
+
+	// Precision is what the operands of matrix products are rounded to in a
+	// step: kernels.Float32, which rounds nothing, or kernels.BFloat16, which is
+	// faster on processors with instructions for it (kernels.FastBFloat16) and
+	// much slower on others, with the same result. Weights, their updates, sums,
+	// attention and norms stay float32, and so do validations.
+	Precision kernels.DType
+
+	// Recompute keeps only the input of each block of the model for the way back
+	// and computes the rest again: less memory for more time, and the same
+	// result. Estimate says how much of both.
+	Recompute bool
 
 	// Rows is the budget of tokens of a micro-batch, which holds as many
 	// whole windows as fit: what is in memory at once. 2048 by default, and
@@ -225,6 +238,8 @@ func (o *Options) Validate() error {
 	fail(o.DPO != nil && o.Model == "", "preferences between replies are learnt by a model that can reply: name the one to start from")
 	fail(o.DPO != nil && o.Format != corpora.FormatPreferences, "files of the format %s hold no preferences", o.Format)
 	fail(o.DPO != nil && o.Loss != corpora.LossReplies, "of preferences only the replies are learnt, not %q", o.Loss)
+	fail(o.DPO != nil && o.Precision != kernels.Float32, "preferences are learnt in f32, not in %v", o.Precision)
+	fail(o.Precision != kernels.Float32 && o.Precision != kernels.BFloat16, "training is done in f32 or bf16, not in %v", o.Precision)
 	fail(o.LoRA != nil && o.Model == "", "an adapter needs a model to adapt")
 	fail(o.Merge && o.LoRA == nil, "only an adapter can be merged: without LoRA the result is a whole model")
 	fail(o.MaxTime < 0, "the time limit must be positive, not %v", o.MaxTime)

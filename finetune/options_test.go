@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"causerie/corpora"
+	"causerie/models/kernels"
 )
 
 func TestOptionsValidate(t *testing.T) {
@@ -41,6 +42,8 @@ func TestOptionsValidate(t *testing.T) {
 		{"checkpoint must", func(o *Options) { o.Keep = -1 }},
 		{"time limit", func(o *Options) { o.MaxTime = -time.Second }},
 		{"dtype", func(o *Options) { o.DType = "I8" }},
+		{"f32 or bf16", func(o *Options) { o.Precision = kernels.Int8 }},
+		{"learnt in f32", func(o *Options) { o.DPO, o.Precision = &DPO{}, kernels.BFloat16 }},
 		{"unknown loss", func(o *Options) { o.Loss = "some" }},
 	} {
 		o := Options{Out: "out", Data: []corpora.Source{{Path: "a.jsonl"}}}

@@ -11,6 +11,7 @@ import (
 
 	"causerie/corpora"
 	"causerie/internal/durable"
+	"causerie/models/kernels"
 )
 
 // stateFormat is the version of state.json.
@@ -57,6 +58,8 @@ type identity struct {
 
 	Method string `json:"method,omitempty"` // what is minimized, when it is not the cross-entropy
 
+	Precision string `json:"precision,omitempty"` // of products, if not float32
+
 	Data string       `json:"data"` // fingerprint of the encoded, weighted corpora
 	Loss corpora.Loss `json:"loss"`
 
@@ -86,6 +89,9 @@ func (o *Options) identity(data string) identity {
 	}
 	if o.DPO != nil {
 		id.Method = o.DPO.String()
+	}
+	if o.Precision != kernels.Float32 {
+		id.Precision = o.Precision.String()
 	}
 	if c := o.LoRA; c != nil {
 		id.LoRA = fmt.Sprintf("rank %d, alpha %g, dropout %g, layers %s, scaling by the root of the rank %t, exceptions %v %v",

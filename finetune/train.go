@@ -364,6 +364,8 @@ func (s *setup) assemble(ctx context.Context, valid []heldOut) (*trainer, error)
 // objective is what the run minimizes.
 func (s *setup) objective(ctx context.Context, valid []heldOut) (objective, error) {
 	net := gpt2.NewRunner(s.folder.model, s.pool)
+	net.SetPrecision(s.o.Precision)
+	net.SetRecompute(s.o.Recompute)
 	if s.o.DPO != nil {
 		return s.preferences(ctx, net, valid)
 	}

@@ -17,6 +17,7 @@ type encoderLoop struct {
 	pool   *kernels.Pool
 	runner *bert.Runner
 	room   int // tokens of a step
+	claim  claim
 
 	jobs     []*embedJob
 	parts    []embedPart
@@ -85,10 +86,12 @@ func (l *encoderLoop) receive() bool {
 		closed := l.inbox.closed
 		l.inbox.Unlock()
 		l.jobs = slices.DeleteFunc(l.jobs, func(j *embedJob) bool { return j.ended || j.gone.Load() })
+		busy := slices.ContainsFunc(l.jobs, (*embedJob).open)
+		l.claim.set(busy && !closed)
 		if closed {
 			return false
 		}
-		if slices.ContainsFunc(l.jobs, (*embedJob).open) {
+		if busy {
 			return true
 		}
 		<-l.wake

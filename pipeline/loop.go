@@ -31,7 +31,7 @@ type loop struct {
 	plan      plan
 	payoffs   map[int]*payoff // of guesses, by how many replies are being written
 	stats     Stats
-	claimed   bool // the processors: see claim
+	claim     claim
 
 	inbox   inbox
 	stopped chan struct{}
@@ -109,7 +109,7 @@ func (l *loop) receive() bool {
 		closed := in.closed
 		in.mu.Unlock()
 		busy := len(l.waiting)+len(l.preempted)+len(l.running) > 0 || slices.ContainsFunc(l.embeds, (*embedJob).open)
-		l.claim(busy && !closed)
+		l.claim.set(busy && !closed)
 		if closed {
 			return false
 		}
@@ -118,18 +118,6 @@ func (l *loop) receive() bool {
 		}
 		<-in.wake
 	}
-}
-
-// claim has what computes in the background of this process, such as a
-// training, give way while there is work.
-func (l *loop) claim(busy bool) {
-	switch {
-	case busy && !l.claimed:
-		kernels.Claim()
-	case !busy && l.claimed:
-		kernels.Release()
-	}
-	l.claimed = busy
 }
 
 // leave drops what nobody waits for any more.

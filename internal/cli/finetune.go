@@ -39,6 +39,8 @@ type FinetuneCmd struct {
 	EvalEvery  int      `placeholder:"STEPS" help:"Steps between validations (default: a twentieth of all)."`
 	Rows       int      `default:"512" help:"Tokens of a micro-batch, which holds as many whole dialogues as fit."`
 	Accumulate int      `default:"1" help:"Micro-batches whose gradients make one step."`
+	Precision  string   `default:"f32" enum:"f32,bf16" help:"What products round their operands to while training (${enum}): bf16 is faster where the processor has instructions for it, and much slower elsewhere; weights and sums stay f32."`
+	Recompute  bool     `help:"Keep less of each block of the model for the way back and compute it again: less memory, more time, the same result."`
 	Context    int      `placeholder:"TOKENS" help:"Longest window in tokens (default: the longest dialogue, or the model's context)."`
 	LR         float64  `name:"lr" placeholder:"RATE" help:"Highest learning rate (default: 3e-4, with --lora 3e-3, of preferences 2e-5 and 2e-4, for a model of width 256; less for wider ones)."`
 	Warmup     *int     `placeholder:"STEPS" help:"Steps until the highest learning rate (default: a tenth of all, at most 200)."`
@@ -86,6 +88,7 @@ func (c *FinetuneCmd) Run(ctx context.Context, std *IO) error {
 	if err != nil {
 		return err
 	}
+	warnOfPrecision(std, o.Precision)
 	if c.Background {
 		if err := finetune.LowerPriority(); err != nil {
 			return err
@@ -118,6 +121,10 @@ func (c *FinetuneCmd) options() (finetune.Options, error) {
 	if err != nil {
 		return finetune.Options{}, err
 	}
+	precision, err := precisionOf(c.Precision)
+	if err != nil {
+		return finetune.Options{}, err
+	}
 	format, err := corpora.ParseFormat(c.Format)
 	if err != nil {
 		return finetune.Options{}, usagef("--format: %w", err)
@@ -125,7 +132,7 @@ func (c *FinetuneCmd) options() (finetune.Options, error) {
 	o := finetune.Options{
 		Out: c.Out, Resume: c.Resume, Model: c.Base,
 		Data: data, Valid: c.Valid, HoldOut: c.HoldOut, Format: format, SkipBad: c.SkipBad, Loss: corpora.Loss(c.Loss),
-		Steps: c.Steps, Epochs: c.Epochs, Rows: c.Rows, Accumulate: c.Accumulate, Context: c.Context,
+		Steps: c.Steps, Epochs: c.Epochs, Rows: c.Rows, Accumulate: c.Accumulate, Precision: precision, Recompute: c.Recompute, Context: c.Context,
 		LR: c.LR, Warmup: orUnset(c.Warmup), WeightDecay: orUnset(c.Decay), Seed: c.Seed,
 		EvalFirst: true, EvalEvery: c.EvalEvery, Patience: c.Patience, MaxTime: c.MaxTime, Merge: c.Merge,
 		Threads: c.Threads, DType: finetune.DType(strings.ToUpper(c.DType)),
@@ -225,7 +232,7 @@ func (r *reporter) event(v any) error {
 }
 
 // checked reports on the data before the training.
-func (r *reporter) checked(found corpora.Findings, estimate finetune.Estimate) error {
+func (r *reporter) checked(found corpora.Findings, estimate finetune.Estimate, recompute bool) error {
 	if r.json {
 		return r.event(struct {
 			Event string `json:"event"`
@@ -238,6 +245,10 @@ func (r *reporter) checked(found corpora.Findings, estimate finetune.Estimate) e
 	}
 	_, err := fmt.Fprintf(r.std.Err, "about %d steps, %v and %.1f GB of memory\n",
 		estimate.Steps, estimate.Duration(), float64(estimate.Bytes)/1e9)
+	if recompute && err == nil {
+		_, err = fmt.Fprintf(r.std.Err, "of which %v are spent on recomputing activations, which saves %.1f GB\n",
+			estimate.RecomputeDuration(), float64(estimate.RecomputeBytes)/1e9)
+	}
 	return err
 }
 

@@ -88,12 +88,12 @@ func (c *FinetuneCmd) check(ctx context.Context, o *finetune.Options, m *pipelin
 	pool := kernels.NewPool(c.Threads)
 	defer pool.Close()
 	estimate := o.Estimate(m.Net.Config, found, kernels.MeasurePeak(pool, kernels.Float32))
-	if err := report.checked(found, estimate); err != nil {
+	if err := report.checked(found, estimate, o.Recompute); err != nil {
 		return found, err
 	}
 	if there := finetune.AvailableMemory(); there > 0 && estimate.Bytes > there {
 		return found, fmt.Errorf("the training would take about %.1f GB of memory, and %.1f GB are left: "+
-			"give fewer --rows (now %d), a shorter --context (now %d), or --lora 8", gigabytes(estimate.Bytes), gigabytes(there), o.Rows, o.Context)
+			"give fewer --rows (now %d), a shorter --context (now %d), --recompute, or --lora 8", gigabytes(estimate.Bytes), gigabytes(there), o.Rows, o.Context)
 	}
 	return found, nil
 }

@@ -33,6 +33,8 @@ type TrainCmd struct {
 	Epochs     float64 `default:"3" help:"Passes over the data, when --steps is not given."`
 	Rows       int     `default:"2048" help:"Tokens of a micro-batch, which holds as many whole dialogues as fit."`
 	Accumulate int     `default:"1" help:"Micro-batches whose gradients make one step."`
+	Precision  string  `default:"f32" enum:"f32,bf16" help:"What products round their operands to while training (${enum}): bf16 is faster where the processor has instructions for it, and much slower elsewhere; weights and sums stay f32."`
+	Recompute  bool    `help:"Keep less of each block of the model for the way back and compute it again: less memory, more time, the same result."`
 	Loss       string  `default:"all" enum:"all,replies" help:"What is learnt: every turn (all) or only the assistant's (replies)."`
 
 	LR          float64  `name:"lr" placeholder:"RATE" help:"Highest learning rate (default: 1e-3 from scratch, 1e-4 from a model)."`
@@ -82,6 +84,7 @@ func (c *TrainCmd) Run(ctx context.Context, std *IO) error {
 	if err != nil {
 		return err
 	}
+	warnOfPrecision(std, o.Precision)
 	if c.Background {
 		if err := finetune.LowerPriority(); err != nil {
 			return err
@@ -138,6 +141,10 @@ func (c *TrainCmd) options() (finetune.Options, error) {
 	if err != nil {
 		return finetune.Options{}, err
 	}
+	precision, err := precisionOf(c.Precision)
+	if err != nil {
+		return finetune.Options{}, err
+	}
 	format, err := corpora.ParseFormat(c.Format)
 	if err != nil {
 		return finetune.Options{}, usagef("--format: %w", err)
@@ -146,7 +153,7 @@ func (c *TrainCmd) options() (finetune.Options, error) {
 		Out: c.Out, Resume: c.Resume, Model: c.Model, Tokenizer: c.Tokenizer,
 		Vocab: c.Vocab, Layers: c.Layers, Width: c.Width, Heads: c.Heads, Context: c.Context,
 		Data: data, Valid: c.Valid, Format: format, SkipBad: c.SkipBad, Loss: corpora.Loss(c.Loss),
-		Steps: c.Steps, Epochs: c.Epochs, Rows: c.Rows, Accumulate: c.Accumulate,
+		Steps: c.Steps, Epochs: c.Epochs, Rows: c.Rows, Accumulate: c.Accumulate, Precision: precision, Recompute: c.Recompute,
 		LR: c.LR, MinLR: orUnset(c.MinLR), Warmup: orUnset(c.Warmup), Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps,
 		WeightDecay: orNone(c.WeightDecay), Clip: orNone(c.Clip), Seed: c.Seed,
 		EvalEvery: c.EvalEvery, ValidTokens: c.ValidTokens, SaveEvery: c.SaveEvery, Keep: c.Keep, MaxTime: c.MaxTime,

@@ -15,9 +15,30 @@ func (m *Model) forward(ws *ops.Workspace, b *batch) mat.Tensor {
 func (m *Model) stack(ws *ops.Workspace, b *batch) mat.Tensor {
 	x := ops.Embed(ws, m.Tokens, m.Positions, b.ids, b.spans)
 	for layer, block := range m.Blocks {
-		x = block.forward(ws, x, b, layer, m.Config, m.halfKV())
+		forward := func(x mat.Tensor) mat.Tensor {
+			return block.forward(ws, x, b, layer, m.Config, m.halfKV())
+		}
+		if b.recompute {
+			x = ops.Recompute(ws, x, block.operands(b, layer), forward)
+		} else {
+			x = forward(x)
+		}
 	}
 	return x
+}
+
+// operands are all parameters that a block reads, adapters' included.
+func (b *Block) operands(in *batch, layer int) (all []mat.Tensor) {
+	for i, a := range []*Affine{b.QKV, b.AttentionOut, b.FeedIn, b.FeedOut} {
+		all = append(all, a.Weight, a.Bias)
+		for _, g := range in.groups(layersPerBlock*layer + i) {
+			all = append(all, g.Change.A, g.Change.B)
+		}
+	}
+	for _, n := range []*Norm{b.AttentionNorm, b.FeedNorm} {
+		all = append(all, n.Gamma, n.Beta)
+	}
+	return all
 }
 
 // forward is x + attention(norm(x)), and of that y + feed-forward(norm(y)).

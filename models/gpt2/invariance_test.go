@@ -149,11 +149,18 @@ func batched(t *testing.T, r *gpt2.Runner, ids []int32) []float32 {
 	return append(dst[:50*vocab:50*vocab], tail...)
 }
 
+// modes are the ways of computing gradients.
+var modes = []struct {
+	name      string
+	precision kernels.DType
+	recompute bool
+}{{"f32", kernels.Float32, false}, {"f32, recomputed", kernels.Float32, true}, {"bf16", kernels.BFloat16, false}, {"bf16, recomputed", kernels.BFloat16, true}}
+
 // TestGradientsAreBitEqualWithAnyThreads is the promise of reproducible
-// training, for one step.
+// training, for one step: neither threads nor recomputation show in a gradient.
 func TestGradientsAreBitEqualWithAnyThreads(t *testing.T) {
 	segments, targets, weights := trainingBatch(small.VocabSize)
-	var want []float32
+	want := map[kernels.DType][]float32{}
 	for threads := range 4 {
 		var pool *kernels.Pool
 		if threads > 0 {
@@ -165,7 +172,9 @@ func TestGradientsAreBitEqualWithAnyThreads(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := gpt2.NewRunner(m, pool)
-		for range 2 { // the second step reuses the first one's memory
+		for _, mode := range slices.Concat(modes, modes) { // the second time with the first one's memory
+			r.SetPrecision(mode.precision)
+			r.SetRecompute(mode.recompute)
 			m.ZeroGrad()
 			if _, err := r.LossAndGrad(segments, targets, weights, 0.01); err != nil {
 				t.Fatal(err)
@@ -174,11 +183,20 @@ func TestGradientsAreBitEqualWithAnyThreads(t *testing.T) {
 			for _, p := range m.Params() {
 				got = append(got, p.Grad...)
 			}
-			if want == nil {
-				want = got
+			if want[mode.precision] == nil {
+				want[mode.precision] = got
 			}
-			sameBits(t, fmt.Sprintf("%d threads", threads), got, want)
+			sameBits(t, fmt.Sprintf("%s, %d threads", mode.name, threads), got, want[mode.precision])
 		}
+	}
+	exact, rounded := want[kernels.Float32], want[kernels.BFloat16]
+	var off, size float64
+	for i := range exact {
+		off += math.Pow(float64(exact[i]-rounded[i]), 2)
+		size += math.Pow(float64(exact[i]), 2)
+	}
+	if e := math.Sqrt(off / size); e == 0 || e > 0.05 {
+		t.Errorf("the gradient in bf16 is off by %.4f of that in f32", e)
 	}
 }
 

@@ -29,11 +29,24 @@ func TestSteadyStateAllocatesNothingOfSize(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, c := range []struct {
+	type kind struct {
 		name string
 		step func()
 		max  uint64
-	}{{"training", train, 64 << 10}, {"decoding", decode, 32 << 10}} {
+	}
+	kinds := []kind{{"decoding", decode, 32 << 10}}
+	for _, mode := range modes {
+		most := uint64(64 << 10)
+		if mode.recompute {
+			most *= 2 // a graph of every block is made twice
+		}
+		kinds = append(kinds, kind{"training in " + mode.name, func() {
+			r.SetPrecision(mode.precision)
+			r.SetRecompute(mode.recompute)
+			train()
+		}, most})
+	}
+	for _, c := range kinds {
 		c.step()
 		c.step()
 		var before, after runtime.MemStats

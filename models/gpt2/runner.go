@@ -17,6 +17,8 @@ type Runner struct {
 	model *Model
 	ws    *ops.Workspace
 	batch batch
+
+	precision kernels.DType // of LossAndGrad's products
 }
 
 // NewRunner returns a runner on the given threads; nil means the caller's
@@ -24,6 +26,18 @@ type Runner struct {
 func NewRunner(m *Model, pool *kernels.Pool) *Runner {
 	return &Runner{model: m, ws: ops.NewWorkspace(pool)}
 }
+
+// SetPrecision says what LossAndGrad rounds the operands of matrix products to:
+// kernels.Float32, the default, which rounds nothing, or kernels.BFloat16, which
+// takes half the time where the processor has instructions for it. Attention,
+// norms, sums and gradients stay float32, and so does everything that is no
+// training: Loss measures what the float32 weights are worth.
+func (r *Runner) SetPrecision(d kernels.DType) { r.precision = d }
+
+// SetRecompute says whether blocks keep nothing but their input for the way
+// back, where LossAndGrad then computes the rest again: less memory for more
+// time, and the same bits. What has no way back takes no longer.
+func (r *Runner) SetRecompute(on bool) { r.batch.recompute = on }
 
 // Model returns the model this runner computes with.
 func (r *Runner) Model() *Model { return r.model }
@@ -116,7 +130,11 @@ func (r *Runner) LossAndGrad(segments []Segment, targets []int32, weights []floa
 		return LossSum{}, err
 	}
 	r.batch.training = true
-	defer func() { r.batch.training = false }()
+	r.ws.SetPrecision(r.precision)
+	defer func() {
+		r.batch.training = false
+		r.ws.SetPrecision(kernels.Float32)
+	}()
 	loss, err := r.loss(segments, targets, weights, scale)
 	if err != nil {
 		return LossSum{}, err

@@ -23,8 +23,9 @@ type batch struct {
 	ids   []int32
 	spans []ops.Span
 
-	runs     []run // rows with adapters
-	training bool  // gradients are wanted: adapters drop out
+	runs      []run // rows with adapters
+	training  bool  // gradients are wanted: adapters drop out
+	recompute bool  // blocks keep their input alone for the way back
 }
 
 // layout checks the segments and puts them one after the other. The operators

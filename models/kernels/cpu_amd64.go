@@ -5,6 +5,7 @@ import "golang.org/x/sys/cpu"
 //go:generate go -C gen run . -isa avx512 -kind products -pkg kernels -out ../products_avx512_amd64.s -stubs ../products_avx512_amd64.go
 //go:generate go -C gen run . -isa avx512 -kind vectors -pkg kernels -out ../vectors_avx512_amd64.s -stubs ../vectors_avx512_amd64.go
 //go:generate go -C gen run . -isa avx512 -kind narrow -pkg kernels -out ../narrow_avx512_amd64.s -stubs ../narrow_avx512_amd64.go
+//go:generate go -C gen run . -isa avx512 -kind pairs -pkg kernels -out ../pairs_avx512_amd64.s -stubs ../pairs_avx512_amd64.go
 //go:generate go -C gen run . -isa avx2 -kind narrow -pkg kernels -out ../narrow_avx2_amd64.s -stubs ../narrow_avx2_amd64.go
 //go:generate go -C gen run . -isa avx2 -kind products -pkg kernels -out ../products_avx2_amd64.s -stubs ../products_avx2_amd64.go
 //go:generate go -C gen run . -isa avx2 -kind vectors -pkg kernels -out ../vectors_avx2_amd64.s -stubs ../vectors_avx2_amd64.go

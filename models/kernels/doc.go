@@ -1,5 +1,6 @@
-// Package kernels holds the arithmetic a transformer is made of, in float32 and,
-// for serving, with weights in bfloat16 and int8 (bfloat16.go, int8.go, narrow.go):
+// Package kernels holds the arithmetic a transformer is made of, in float32, for
+// serving with weights in bfloat16 and int8 (bfloat16.go, int8.go, narrow.go), and
+// for training with both operands of a product in bfloat16 (pairs.go):
 // matrix products, softmax, layer normalisation, GELU (both forms), cross-entropy
 // and the AdamW step, forward and backward, on all threads of an ordinary CPU.
 //

@@ -22,6 +22,8 @@ type product struct {
 	panelStep  int // elements from one panel of B to the next; 0: not in panels
 	bias       []float32
 	accumulate bool
+	pairs      bool // k counts pairs of elements: see pairs.go
+	floats     int  // how many elements they are
 
 	// What run works out.
 	shape
@@ -129,7 +131,7 @@ func (g *product) blocksOfK(f func(p, k int)) {
 // directA tells whether A may be read where it is: always right when one
 // index of it is contiguous, and worth while unless C has many panels.
 func (g *product) directA() bool {
-	if g.acs != 1 && g.ars != 1 {
+	if g.pairs || g.acs != 1 && g.ars != 1 {
 		return false
 	}
 	return g.m <= g.rows || g.n <= 4*g.width
@@ -153,10 +155,10 @@ const tilesPerPack = 8
 func (g *product) packA(pool *Pool, s *Scratch) {
 	g.parts = (g.tileCount() + tilesPerPack - 1) / tilesPerPack
 	g.tasks = g.parts * g.blocks()
-	g.share(pool, s, func(g *product, _ *Scratch, task int) {
+	g.share(pool, s, func(g *product, s *Scratch, task int) {
 		p := g.kLo + task/g.parts*blockK
 		first := task % g.parts * tilesPerPack
-		g.packTiles(g.sharedA(p), first, min(g.tileCount(), first+tilesPerPack), p, min(blockK, g.kHi-p))
+		g.packTiles(s, g.sharedA(p), first, min(g.tileCount(), first+tilesPerPack), p, min(blockK, g.kHi-p))
 	})
 }
 
@@ -175,21 +177,21 @@ type tileBlock struct {
 func (b tileBlock) at(lo, k int) []float32 { return b.data[(lo-b.row)*k:] }
 
 // packTiles packs tiles [first,last) for the k elements from p.
-func (g *product) packTiles(dst tileBlock, first, last, p, k int) {
+func (g *product) packTiles(s *Scratch, dst tileBlock, first, last, p, k int) {
 	for t := first; t < last; t++ {
 		lo, hi := g.tileRows(t)
-		g.packTile(dst.at(lo, k), lo, hi-lo, p, k)
+		g.packTile(s, dst.at(lo, k), lo, hi-lo, p, k)
 	}
 }
 
 // packB packs all panels of B for the part of k at hand, [block of k][panel].
 func (g *product) packB(pool *Pool, s *Scratch) {
 	g.tasks = g.panels() * g.blocks()
-	g.share(pool, s, func(g *product, _ *Scratch, task int) {
+	g.share(pool, s, func(g *product, s *Scratch, task int) {
 		panel := task % g.panels()
 		p := g.kLo + task/g.panels()*blockK
 		k := min(blockK, g.kHi-p)
-		g.packPanel(g.sharedB(p, k).panel(panel), panel*g.width, p, k)
+		g.packPanel(s, g.sharedB(p, k).panel(panel), panel*g.width, p, k)
 	})
 }
 
@@ -198,7 +200,11 @@ func (g *product) sharedB(p, k int) panelBlock {
 	return panelBlock{data: g.shared[(p-g.kLo)*g.panels()*g.width:], step: g.width, panelStep: k * g.width}
 }
 
-func (g *product) packTile(dst []float32, lo, rows, p, k int) {
+func (g *product) packTile(s *Scratch, dst []float32, lo, rows, p, k int) {
+	if g.pairs {
+		g.packPairs(s, dst, rows, g.a[lo*g.ars:], g.ars, g.acs, rows, p, k)
+		return
+	}
 	src := g.a[lo*g.ars+p*g.acs:]
 	ahead := blockK * g.acs // the next block of k
 	switch {
@@ -245,7 +251,7 @@ func (g *product) rowBlock(s *Scratch, first, last int) {
 	g.blocksOfK(func(p, k int) {
 		s.pace.rest()
 		a := tileBlock{grow(&s.b, (hi-lo)*k), lo}
-		g.packTiles(a, first, last, p, k)
+		g.packTiles(s, a, first, last, p, k)
 		var b panelBlock
 		if g.panelStep == 0 {
 			b = g.sharedB(p, k)
@@ -299,7 +305,7 @@ func (g *product) block(a tileBlock, b panelBlock, first, last, tileLo, tileHi, 
 		j := panel * g.width
 		t.cols = min(g.width, g.n-j)
 		t.panels = 1
-		if wide := g.wide(g.rowHi - g.rowLo); panel+wide <= last && j+wide*g.width <= g.n {
+		if wide := g.wide(g.rowHi - g.rowLo); !g.pairs && panel+wide <= last && j+wide*g.width <= g.n {
 			t.panels = wide
 		}
 		t.b = b.panel(panel - first)
@@ -312,7 +318,11 @@ func (g *product) block(a tileBlock, b panelBlock, first, last, tileLo, tileHi, 
 			t.rows = hi - lo
 			t.c = g.c[lo*g.crs+j:]
 			g.pointA(&t, a, lo, p, k)
-			t.run()
+			if g.pairs {
+				t.runPairs()
+			} else {
+				t.run()
+			}
 			t.ahead = 0
 		}
 	}
@@ -352,21 +362,25 @@ func (g *product) panelsAt(s *Scratch, first, last, p, k int) panelBlock {
 		return panelBlock{}
 	case g.panelStep > 0:
 		return panelBlock{g.b[first*g.panelStep+p*w:], w, g.panelStep, blockK * w}
-	case g.bcs == 1 && last*w <= g.n && g.rowHi-g.rowLo <= 4*g.rows:
+	case !g.pairs && g.bcs == 1 && last*w <= g.n && g.rowHi-g.rowLo <= 4*g.rows:
 		return panelBlock{g.b[p*g.brs+first*w:], g.brs, w, 0}
 	}
 	size := blockK * w
 	dst := grow(&s.b, (last-first)*size)
 	for panel := first; panel < last; panel++ {
-		g.packPanel(dst[(panel-first)*size:], panel*w, p, k)
+		g.packPanel(s, dst[(panel-first)*size:], panel*w, p, k)
 	}
 	return panelBlock{dst, w, size, 0}
 }
 
 // packPanel packs the columns of B from j for the k elements from p. The
 // columns that a last panel lacks keep what was there: nobody stores them.
-func (g *product) packPanel(dst []float32, j, p, k int) {
+func (g *product) packPanel(s *Scratch, dst []float32, j, p, k int) {
 	cols := min(g.width, g.n-j)
+	if g.pairs {
+		g.packPairs(s, dst, g.width, g.b[j*g.bcs:], g.bcs, g.brs, cols, p, k)
+		return
+	}
 	src := g.b[p*g.brs+j*g.bcs:]
 	// Next comes the next block of k, or after the last one more columns.
 	ahead := blockK * g.brs
@@ -390,9 +404,10 @@ func (g *product) packPanel(dst []float32, j, p, k int) {
 // A Scratch is one worker's packing space for Gemm and GemmPanels; its zero
 // value is ready. It grows to what the largest product needs and is reused.
 type Scratch struct {
-	a, b []float32
-	job  product // kept here so that a product allocates nothing
-	pace *pacer  // of the worker that has it
+	a, b  []float32
+	pairs []float32 // words of rows to be turned
+	job   product   // kept here so that a product allocates nothing
+	pace  *pacer    // of the worker that has it
 
 	// The same for products with narrow weights.
 	cells  []uint32

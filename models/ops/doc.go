@@ -4,7 +4,7 @@
 // An operator here works on whole [rows, width] float32 matrices, one row a
 // token, and is fused: a linear layer adds its bias, attention does scores,
 // softmax and the weighted sum, the loss does the output projection, the
-// softmax and the cross-entropy. GPT-2 needs ten of them:
+// softmax and the cross-entropy. GPT-2 needs eleven of them:
 //
 //	Embed      token + position embedding          ids       -> [rows, width]
 //	Linear     y = x·Wᵀ + b                        [rows, k] -> [rows, n]
@@ -16,6 +16,7 @@
 //	Gather     the rows whose result is asked for  [rows, w] -> [some, w]
 //	Loss       LM head and cross-entropy           [rows, w] -> one number
 //	PreferenceLoss  LM head and the loss of DPO    [rows, w] -> one number
+//	Recompute  some of these, computed twice       [rows, w] -> [rows, w]
 //
 // and BERT, which shares Linear and Gather, four more:
 //
@@ -44,6 +45,9 @@
 //   - No errors. spago ends the process when an operator fails, so operators
 //     do not: whoever builds a graph (package gpt2) checks ids, lengths and
 //     shapes first.
+//
+// Training may round the operands of the linear layers' and the loss's products
+// to bfloat16: [Workspace.SetPrecision].
 //
 // Backward runs each operator in a goroutine of its own as soon as its
 // gradient is complete. Because GPT-2's graph is a chain of residual blocks,

@@ -131,12 +131,26 @@ func opCases() []opCase {
 	}
 }
 
+// precisions are what products may round their operands to, and how far off a
+// value and a gradient may be then, as parts of the largest.
+var precisions = map[kernels.DType]struct{ value, gradient float64 }{
+	kernels.Float32:  {1e-5, 2e-5},
+	kernels.BFloat16: {1e-2, 3e-2},
+}
+
 func TestGradientsAgainstFiniteDifferences(t *testing.T) {
+	for d := range precisions {
+		t.Run(d.String(), func(t *testing.T) { checkGradients(t, d) })
+	}
+}
+
+func checkGradients(t *testing.T, d kernels.DType) {
 	pool := kernels.NewPool(2)
 	defer pool.Close()
 	for _, c := range opCases() {
 		t.Run(c.name, func(t *testing.T) {
 			ws := NewWorkspace(pool)
+			ws.SetPrecision(d)
 			params, refs := inputs(c.shapes, 7)
 			operands := make([]mat.Tensor, len(params))
 			for i, p := range params {
@@ -144,7 +158,7 @@ func TestGradientsAgainstFiniteDifferences(t *testing.T) {
 			}
 			y := c.build(ws, operands)
 			want := c.ref(refs)
-			compare(t, "value", asTensor(y).data, want.v, 1e-5)
+			compare(t, "value", asTensor(y).data, want.v, precisions[d].value)
 
 			direction := randoms(len(want.v), 11)
 			gy := ws.New(want.rows, want.cols)
@@ -155,7 +169,7 @@ func TestGradientsAgainstFiniteDifferences(t *testing.T) {
 			}
 			for i, p := range params {
 				got, want := sample(p.Gradient()), differences(c.ref, refs, i, direction)
-				compare(t, fmt.Sprintf("gradient of input %d", i), got, want, 2e-5)
+				compare(t, fmt.Sprintf("gradient of input %d", i), got, want, precisions[d].gradient)
 			}
 		})
 	}
@@ -245,6 +259,13 @@ func compare(t *testing.T, what string, got []float32, want []float64, tolerance
 }
 
 func TestLossGradientAgainstFiniteDifferences(t *testing.T) {
+	for d := range precisions {
+		t.Run(d.String(), func(t *testing.T) { checkLossGradient(t, d) })
+	}
+}
+
+func checkLossGradient(t *testing.T, d kernels.DType) {
+	off := precisions[d]
 	const rows, width, vocab = 9, 6, 21
 	params, refs := inputs([][2]int{{rows, width}, {vocab, width}}, 3)
 	targets, weights := make([]int32, rows), make([]float32, rows)
@@ -255,12 +276,13 @@ func TestLossGradientAgainstFiniteDifferences(t *testing.T) {
 		return matrix{1, 1, []float64{refLoss(in[0], in[1], targets, weights)}}
 	}
 	ws := NewWorkspace(nil)
+	ws.SetPrecision(d)
 	// The operator is the root, so its input must be a node that takes a
 	// gradient; adding zero makes one.
 	zero := NewParam(make([]float32, rows*width), rows, width)
 	loss := NewLoss(ws, Add(ws, params[0], zero), params[1], targets, weights, 0.5)
 	root := loss.Run(true)
-	if want := refLoss(refs[0], refs[1], targets, weights); math.Abs(loss.Sum-want) > 1e-5*want {
+	if want := refLoss(refs[0], refs[1], targets, weights); math.Abs(loss.Sum-want) > off.value*want {
 		t.Errorf("loss %g, want %g", loss.Sum, want)
 	}
 	if want := 9.0; loss.Weight != want {
@@ -270,8 +292,8 @@ func TestLossGradientAgainstFiniteDifferences(t *testing.T) {
 		t.Fatal(err)
 	}
 	half := []float32{0.5}
-	compare(t, "gradient of x", sample(params[0].Gradient()), differences(ref, refs, 0, half), 2e-5)
-	compare(t, "gradient of w", sample(params[1].Gradient()), differences(ref, refs, 1, half), 2e-5)
+	compare(t, "gradient of x", sample(params[0].Gradient()), differences(ref, refs, 0, half), off.gradient)
+	compare(t, "gradient of w", sample(params[1].Gradient()), differences(ref, refs, 1, half), off.gradient)
 
 	again := NewLoss(ws, params[0], params[1], targets, weights, 1)
 	again.Nats = make([]float64, rows)

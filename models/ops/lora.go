@@ -56,7 +56,7 @@ func (o *adaptedLinear) Operands() []mat.Tensor {
 func (o *adaptedLinear) Forward() (mat.Tensor, error) {
 	x, w, b := asTensor(o.x), asTensor(o.w), asTensor(o.b)
 	y := o.ws.New(x.rows, w.rows)
-	project(o.ws.pool, y.data, x.data, w, b.data, x.rows)
+	o.ws.project(y.data, x.data, w, b.data, x.rows)
 	for _, g := range o.groups {
 		o.inner = append(o.inner, o.change(g, x, y))
 	}
@@ -94,17 +94,16 @@ func (o *adaptedLinear) input(g Adapted, x *Tensor) (in []float32, masked *Tenso
 // Backward leaves the gradient of x out when nothing below x is trained.
 func (o *adaptedLinear) Backward(gy mat.Tensor) error {
 	x, w, b, g := asTensor(o.x), asTensor(o.w), asTensor(o.b), asTensor(gy)
-	pool, m, n, k := o.ws.pool, x.rows, w.rows, w.cols
 	if b.grad != nil {
-		kernels.ColumnSums(pool, b.grad.data, g.data, m, n)
+		kernels.ColumnSums(o.ws.pool, b.grad.data, g.data, x.rows, w.rows)
 	}
 	if w.grad != nil {
-		kernels.LinearGradWeight(pool, w.grad.data, g.data, x.data, m, n, k)
+		o.ws.weightGradient(w, g.data, x.data, x.rows)
 	}
 	var dx *Tensor
 	if o.x.RequiresGrad() {
-		dx = o.ws.New(m, k)
-		kernels.LinearGradInput(pool, dx.data, g.data, w.data, m, n, k, false)
+		dx = o.ws.New(x.rows, w.cols)
+		o.ws.inputGradient(dx.data, g.data, w, x.rows)
 	}
 	for i, group := range o.groups {
 		o.changeBackward(group, o.inner[i], x, dx, g)

@@ -93,7 +93,7 @@ func (o *Loss) chunk(x, w *Tensor, rows []int, hidden, logits *Tensor, nats []fl
 	for i, r := range rows {
 		copy(hidden.data[i*width:(i+1)*width], x.data[r*width:(r+1)*width])
 	}
-	project(pool, logits.data, hidden.data, w, nil, len(rows))
+	o.ws.project(logits.data, hidden.data, w, nil, len(rows))
 	pool.Run(len(rows), func(i, _ int) {
 		row, r := logits.data[i*vocab:(i+1)*vocab], rows[i]
 		if o.train {
@@ -113,9 +113,9 @@ func (o *Loss) chunk(x, w *Tensor, rows []int, hidden, logits *Tensor, nats []fl
 		return
 	}
 	if w.grad != nil {
-		kernels.LinearGradWeight(pool, w.grad.data, logits.data, hidden.data, len(rows), vocab, width)
+		o.ws.weightGradient(w, logits.data, hidden.data, len(rows))
 	}
-	kernels.LinearGradInput(pool, hidden.data, logits.data, w.data, len(rows), vocab, width, false)
+	o.ws.inputGradient(hidden.data, logits.data, w, len(rows))
 	for i, r := range rows {
 		copy(o.dx.data[r*width:(r+1)*width], hidden.data[i*width:(i+1)*width])
 	}
@@ -131,5 +131,5 @@ func (o *Loss) Backward(mat.Tensor) error {
 // is not an operator, because nothing is derived from it.
 func Logits(ws *Workspace, x, w mat.Tensor, dst []float32) {
 	h := asTensor(x)
-	project(ws.pool, dst, h.data, asTensor(w), nil, h.rows)
+	ws.project(dst, h.data, asTensor(w), nil, h.rows)
 }

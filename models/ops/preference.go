@@ -161,7 +161,7 @@ func (o *PreferenceLoss) project(x, w *Tensor, rows []replyRow) {
 	for i, r := range rows {
 		copy(o.hidden.data[i*width:(i+1)*width], x.data[r.row*width:(r.row+1)*width])
 	}
-	project(o.ws.pool, o.logits.data, o.hidden.data, w, nil, len(rows))
+	o.ws.project(o.logits.data, o.hidden.data, w, nil, len(rows))
 }
 
 // logProbs adds the rows whose logits are there to their replies'.
@@ -179,15 +179,15 @@ func (o *PreferenceLoss) logProbs(w *Tensor, rows []replyRow) {
 // gradients turns the logits that are there into gradients; slope is the
 // derivative by -log π of a reply.
 func (o *PreferenceLoss) gradients(w *Tensor, rows []replyRow, slope func(reply int) float32) {
-	pool, width, vocab := o.ws.pool, w.cols, w.rows
-	pool.Run(len(rows), func(i, _ int) {
+	width, vocab := w.cols, w.rows
+	o.ws.pool.Run(len(rows), func(i, _ int) {
 		r := rows[i]
 		kernels.CrossEntropyRow(o.logits.data[i*vocab:(i+1)*vocab], o.targets[r.row], o.weights[r.row]*slope(r.reply))
 	})
 	if w.grad != nil {
-		kernels.LinearGradWeight(pool, w.grad.data, o.logits.data, o.hidden.data, len(rows), vocab, width)
+		o.ws.weightGradient(w, o.logits.data, o.hidden.data, len(rows))
 	}
-	kernels.LinearGradInput(pool, o.hidden.data, o.logits.data, w.data, len(rows), vocab, width, false)
+	o.ws.inputGradient(o.hidden.data, o.logits.data, w, len(rows))
 	for i, r := range rows {
 		copy(o.dx.data[r.row*width:(r.row+1)*width], o.hidden.data[i*width:(i+1)*width])
 	}

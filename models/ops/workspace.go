@@ -19,6 +19,8 @@ type Workspace struct {
 	free    map[int][]*buffer // by capacity
 
 	scratch []attentionScratch // one for each worker of the pool
+
+	bfloat16 bool // products of trainable linear layers round their operands
 }
 
 // buffer is a piece of pooled memory.
@@ -36,6 +38,12 @@ func NewWorkspace(pool *kernels.Pool) *Workspace {
 
 // Pool returns the threads this workspace computes with, possibly nil.
 func (ws *Workspace) Pool() *kernels.Pool { return ws.pool }
+
+// SetPrecision says what the products of linear layers with weights that are
+// not frozen, and of the loss, round their operands to, forward and backward:
+// kernels.Float32, which rounds nothing and is the default, or
+// kernels.BFloat16. Sums, and everything else, are float32.
+func (ws *Workspace) SetPrecision(d kernels.DType) { ws.bfloat16 = d == kernels.BFloat16 }
 
 // New returns a [rows, cols] tensor of pooled memory with arbitrary content.
 func (ws *Workspace) New(rows, cols int) *Tensor {

@@ -116,9 +116,9 @@ func quantizeWide(s *isa) {
 	end()
 }
 
-// rounded loads vector u of x, rounded to bfloat16 in the upper halves.
-func (s *isa) rounded(x *stream, u int) reg.VecVirtual {
-	v, r := x.load(u), s.vector()
+// rounded is v rounded to bfloat16, in the upper halves.
+func (s *isa) rounded(v reg.VecVirtual) reg.VecVirtual {
+	r := s.vector()
 	VPSRLD(Imm(16), v, r)
 	if s.avx512() {
 		VPANDD(s.bits(1), r, r)
@@ -156,7 +156,7 @@ func roundPairs(s *isa) {
 		"rounds x to bfloat16, two to a cell.")
 	to, x := newCells(), s.stream("x")
 	s.loop(func(u int) {
-		r, second, out := s.rounded(x, u), s.vector(), YMM()
+		r, second, out := s.rounded(x.load(u)), s.vector(), YMM()
 		VPSRLQ(Imm(32), r, second)
 		VPSRLD(Imm(16), r, r)
 		VPORD(second, r, r)
@@ -175,7 +175,7 @@ func roundWide(s *isa) {
 		"rounds x to bfloat16 and puts two to a cell as float32, the second one first.")
 	to, x := newCells(), s.stream("x")
 	s.loop(func(u int) {
-		r := s.rounded(x, u)
+		r := s.rounded(x.load(u))
 		VPSHUFD(Imm(0b10_11_00_01), r, r)
 		s.quarters(r, to.putWide)
 	}, x)

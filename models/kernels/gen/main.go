@@ -15,7 +15,7 @@ import (
 func main() {
 	log.SetFlags(0)
 	isaName := flag.String("isa", "avx512", "instruction set: avx512 or avx2")
-	kind := flag.String("kind", "", "what to write: products, vectors or narrow")
+	kind := flag.String("kind", "", "what to write: products, vectors, narrow or pairs")
 	flag.Parse()
 
 	s, ok := isas[*isaName]
@@ -30,6 +30,8 @@ func main() {
 		vectors(s)
 	case "narrow":
 		narrow(s)
+	case "pairs":
+		pairs(s)
 	default:
 		log.Fatalf("gen: nothing called %q to write", *kind)
 	}

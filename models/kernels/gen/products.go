@@ -45,6 +45,7 @@ type tile struct {
 	*isa
 	rows, panels int
 	byRow        bool // A(i,p) is a[i*astep+p]; otherwise a[p*astep+i]
+	pairs        bool // elements are pairs of bfloat16 values
 
 	acc   [][]reg.VecVirtual // [row][vector]
 	masks []reg.Register     // AVX-512, one panel: valid lanes of each vector
@@ -52,7 +53,8 @@ type tile struct {
 
 func (t *tile) write() {
 	order := map[bool]string{true: "ByRow", false: ""}[t.byRow]
-	t.function(fmt.Sprintf("tile%dx%d%s", t.rows, t.panels, order),
+	name := map[bool]string{true: "pairs", false: "tile"}[t.pairs]
+	t.function(fmt.Sprintf("%s%dx%d%s", name, t.rows, t.panels, order),
 		"k int, a *float32, astep int, b *float32, bstep, bpanel, ahead int, c *float32, cstep, cols, load int, bias *float32",
 		fmt.Sprintf("multiplies %d rows by %d panel(s); see tileFunc.", t.rows, t.panels))
 	for range t.rows {
@@ -223,7 +225,7 @@ func (t *tile) multiply() {
 			v := t.vector()
 			VMOVUPS(b.at(j*t.bytes()), v)
 			for i, x := range av {
-				VFMADD231PS(x, v, t.acc[i][j])
+				t.add(x, v, t.acc[i][j])
 			}
 		}
 	} else {
@@ -235,7 +237,7 @@ func (t *tile) multiply() {
 			x := t.vector()
 			VBROADCASTSS(a.at(i), x)
 			for j, v := range bv {
-				VFMADD231PS(x, v, t.acc[i][j])
+				t.add(x, v, t.acc[i][j])
 			}
 		}
 	}
@@ -244,6 +246,15 @@ func (t *tile) multiply() {
 	DECQ(k)
 	JNZ(LabelRef("loop" + id))
 	Label("done" + id)
+}
+
+// add adds a product, or the two of a pair, to a chain. For VDPBF16PS see spell.go.
+func (t *tile) add(x, v, acc reg.VecVirtual) {
+	if t.pairs {
+		VPDPWSSD(x, v, acc)
+	} else {
+		VFMADD231PS(x, v, acc)
+	}
 }
 
 // operandA finds A(i,p) for the p at hand.
