@@ -43,6 +43,10 @@ type New struct {
 	ID       string
 	Filename string
 	Purpose  string
+	// Last, if not nil, is called when the content has been written, before the
+	// file is there: it may still change the name and the purpose of the record,
+	// as forms have fields behind their files, or refuse it.
+	Last func(*File) error
 }
 
 // NewID is an id that no file has.
@@ -83,9 +87,13 @@ func (f *Files) Create(ctx context.Context, owner string, n New, r io.Reader) (F
 	if err != nil {
 		return File{}, fmt.Errorf("files: %w", sqlite.Failed(err))
 	}
-	if file.Bytes, err = f.write(ctx, file.ID, r); err == nil {
-		err = sqlite.OneRow(f.db.ExecContext(ctx, `UPDATE files SET state = ?, bytes = ? WHERE id = ? AND state = ?`,
-			stateReady, file.Bytes, file.ID, stateWriting))
+	file.Bytes, err = f.write(ctx, file.ID, r)
+	if err == nil && n.Last != nil {
+		err = n.Last(&file)
+	}
+	if err == nil {
+		err = sqlite.OneRow(f.db.ExecContext(ctx, `UPDATE files SET state = ?, bytes = ?, filename = ?, purpose = ? WHERE id = ? AND state = ?`,
+			stateReady, file.Bytes, file.Filename, file.Purpose, file.ID, stateWriting))
 	}
 	if err != nil {
 		// ctx may be what has ended. What stays is swept up at the next start.

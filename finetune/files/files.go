@@ -111,6 +111,9 @@ func (f *Files) openBucket(ctx context.Context) (err error) {
 	return err
 }
 
+// MaxBytes is how large a file may be.
+func (f *Files) MaxBytes() int64 { return f.o.MaxBytes }
+
 // Close ends the use of the files.
 func (f *Files) Close() error {
 	var errs []error
