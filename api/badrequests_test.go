@@ -49,7 +49,7 @@ func badRequests(t *testing.T) (list []badRequest) {
 }
 
 func TestTheTableOfBadRequests(t *testing.T) {
-	f := withEngine(t)
+	f := withTuning(t, -1, func(*Options) {})
 	list := badRequests(t)
 	if len(list) < 100 {
 		t.Fatalf("the table has %d lines", len(list))

@@ -66,9 +66,9 @@ func (s *Server) embedding(r *http.Request, id string) (*Model, error) {
 	if err != nil || id != "" {
 		return m, err
 	}
-	for _, other := range s.catalog.list(owner(r)) {
+	for _, other := range s.catalog.list() {
 		if other.Chatter == nil && other.Embedder != nil {
-			return other, nil
+			return &other, nil
 		}
 	}
 	return m, nil

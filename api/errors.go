@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"causerie/api/store"
+	"causerie/finetune/jobs"
 	"causerie/pipeline"
 )
 
@@ -105,6 +106,8 @@ func toError(err error) *Error {
 	var option *pipeline.OptionError
 	var input *pipeline.InputError
 	var token *pipeline.TokenError
+	var job *jobs.RequestError
+	var status *jobs.StatusError
 	switch {
 	case errors.As(err, &own):
 		return own
@@ -129,6 +132,16 @@ func toError(err error) *Error {
 		}
 	case errors.As(err, &token):
 		return invalid("", "%v", token)
+	case errors.As(err, &job):
+		return jobError(job)
+	case errors.As(err, &status):
+		e := invalid("", "%v", status)
+		e.Code = "invalid_job_status"
+		return e
+	case errors.Is(err, jobs.ErrInUse):
+		e := invalid("model", "the model cannot be deleted: others are made of it; delete those first")
+		e.Code = "model_in_use"
+		return e
 	case errors.Is(err, pipeline.ErrNoMessages):
 		return invalid("messages", "%v", err)
 	case errors.Is(err, pipeline.ErrNoPrompt):
@@ -161,6 +174,16 @@ func toError(err error) *Error {
 		Status: http.StatusInternalServerError, Type: "server_error",
 		Message: "the server could not answer; its log says why", cause: err,
 	}
+}
+
+// jobError is what is wrong with a request for a fine-tuning job.
+func jobError(bad *jobs.RequestError) *Error {
+	e := invalid(bad.Param, "%s", bad.Message)
+	e.Code = bad.Code
+	if bad.Code == jobs.CodeModelNotFound {
+		e.Status = http.StatusNotFound
+	}
+	return e
 }
 
 // retryAfter is how long a client should wait after these answers, when the
@@ -197,6 +220,9 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	tellRetry(w.Header(), cmp.Or(e.RetryAfter, retryAfter[e.Status]))
+	if e.Status == http.StatusNotImplemented {
+		w.Header().Set("X-Should-Retry", "false") // OpenAI's clients would, after any 5xx
+	}
 	writeJSON(w, e.Status, e)
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,25 +23,28 @@ import (
 	"causerie/pipeline"
 )
 
-// tinyEngine is a real engine over a real network with random weights: it
-// talks nonsense, but always the same for the same seed.
-var tinyEngine = sync.OnceValues(func() (*pipeline.Engine, error) {
-	texts := func(yield func(string) bool) {
-		for _, s := range []string{"hello there, how are you today?", "你好，今天天气很好。", "tell me a story about rain"} {
-			if !yield(s) {
-				return
-			}
-		}
-	}
+// tinyModel is a real tokenizer and a real network with random weights: it talks
+// nonsense, but always the same for the same seed.
+func tinyModel() (*tokenizer.BPE, *gpt2.Model, error) {
+	texts := slices.Values([]string{"hello there, how are you today?", "你好，今天天气很好。", "tell me a story about rain"})
 	tok, err := tokenizer.TrainBPE(texts, tokenizer.TrainOptions{VocabSize: 300, Specials: dialogue.Specials()})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	net, err := gpt2.New(gpt2.Config{VocabSize: tok.VocabSize(), Positions: 128, Width: 32, Heads: 2, Layers: 2})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	net.Init(1)
+	return tok, net, nil
+}
+
+// tinyEngine is a real engine over tinyModel.
+var tinyEngine = sync.OnceValues(func() (*pipeline.Engine, error) {
+	tok, net, err := tinyModel()
+	if err != nil {
+		return nil, err
+	}
 	return pipeline.NewEngine(pipeline.Model{
 		Name: "tiny", Net: net, Tokenizer: tok, Template: dialogue.ForTokenizer(tok), Chat: pipeline.ChatDefaults(),
 	}, pipeline.EngineOptions{Threads: 1})

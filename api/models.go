@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"causerie/finetune/jobs"
 	"causerie/models/dialogue"
+	"causerie/models/gpt2"
 	"causerie/models/lora"
 	"causerie/models/tokenizer"
 	"causerie/pipeline"
@@ -53,21 +56,11 @@ type Model struct {
 	Context int
 	// Stats are the figures of the engine that runs it; nil for none.
 	Stats func() pipeline.Stats
-	// Tuned is nil for what the operator serves, which everybody may use and
-	// nobody can delete.
-	Tuned *Tuned
+	// Shape is that of the network, which adapters must have been made for.
+	Shape gpt2.Config
+	// Folder is where the model is, as fine-tuning jobs call it.
+	Folder string
 }
-
-// Tuned says whose a model is that a client had made.
-type Tuned struct {
-	Owner string // who alone may see, use and delete it
-	// Delete removes what the model is made of. Requests under way may still
-	// use it.
-	Delete func(context.Context) error
-}
-
-// visible reports whether an owner may use the model.
-func (m *Model) visible(owner string) bool { return m.Tuned == nil || m.Tuned.Owner == owner }
 
 // ModelOf is a model that an engine runs, with everything that it can do, under
 // the given name.
@@ -76,6 +69,7 @@ func ModelOf(id string, created time.Time, e *pipeline.Engine) Model {
 		ID: id, Created: created, Chatter: e, Defaults: e.ChatDefaults(), Generator: e, GenerateDefaults: e.GenerateDefaults(),
 		Embedder: e, Tokenizer: e.Model().Tokenizer, Template: e.Model().Template, Context: e.Context(),
 		Stats: e.Stats,
+		Shape: e.Model().Net.Config,
 	}
 }
 
@@ -101,21 +95,29 @@ type modelObject struct {
 }
 
 func (m *Model) object() modelObject {
-	o := modelObject{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "causerie"}
-	if m.Tuned != nil && m.Tuned.Owner != "" {
-		o.OwnedBy = m.Tuned.Owner
-	}
-	return o
+	return modelObject{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "causerie"}
 }
 
-// listModels answers GET /v1/models.
+func tunedObject(m jobs.Model) modelObject {
+	return modelObject{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: cmp.Or(m.Owner, "causerie")}
+}
+
+// listModels answers GET /v1/models: the operator's, then those that jobs of
+// the owner have made.
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.ready(); err != nil {
 		return err
 	}
 	data := []modelObject{}
-	for _, m := range s.catalog.list(owner(r)) {
+	for _, m := range s.catalog.list() {
 		data = append(data, m.object())
+	}
+	made, err := s.tunedModels(r)
+	if err != nil {
+		return err
+	}
+	for _, m := range made {
+		data = append(data, tunedObject(m))
 	}
 	writeJSON(w, http.StatusOK, struct {
 		Object string        `json:"object"`
@@ -126,34 +128,46 @@ func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
 
 // getModel answers GET /v1/models/{model}.
 func (s *Server) getModel(w http.ResponseWriter, r *http.Request) error {
-	m, err := s.named(r, chi.URLParam(r, "model"))
+	if _, err := s.ready(); err != nil {
+		return err
+	}
+	id := chi.URLParam(r, "model")
+	if m := s.catalog.find(id); m != nil {
+		writeJSON(w, http.StatusOK, m.object())
+		return nil
+	}
+	m, err := s.tuned(r, id)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, m.object())
+	writeJSON(w, http.StatusOK, tunedObject(m))
 	return nil
 }
 
 // deleteModel answers DELETE /v1/models/{model}. What came with the program or
 // from the operator's folders no client may take away.
 func (s *Server) deleteModel(w http.ResponseWriter, r *http.Request) error {
-	m, err := s.named(r, chi.URLParam(r, "model"))
-	if err != nil {
+	if _, err := s.ready(); err != nil {
 		return err
 	}
-	if m.Tuned == nil {
+	id := chi.URLParam(r, "model")
+	if m := s.catalog.find(id); m != nil {
 		return &Error{
 			Status: http.StatusForbidden, Type: "invalid_request_error", Param: "model", Code: "model_not_deletable",
 			Message: fmt.Sprintf("the model %q belongs to the server and cannot be deleted by a request", m.ID),
 		}
 	}
-	if !s.catalog.remove(m.ID) { // another request was faster
-		return s.catalog.unknown(owner(r), m.ID)
+	m, err := s.tuned(r, id)
+	if err == nil {
+		err = s.remove(r, m)
 	}
-	if err := m.Tuned.Delete(r.Context()); err != nil {
-		return errors.Join(fmt.Errorf("deleting the model %s: %w", m.ID, err), s.catalog.add(m))
+	if errors.Is(err, jobs.ErrNotFound) { // another request was faster
+		err = s.unknownModel(r, id)
 	}
-	writeJSON(w, http.StatusOK, deleted{ID: m.ID, Object: "model", Deleted: true})
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, deleted{ID: id, Object: "model", Deleted: true})
 	return nil
 }
 
@@ -167,16 +181,4 @@ func (s *Server) ready() (*Model, error) {
 		Status: http.StatusServiceUnavailable, Type: "server_error", Code: "model_loading",
 		Message: "the model is still loading; try again in a moment",
 	}
-}
-
-// named returns the model that a request asks for.
-func (s *Server) named(r *http.Request, id string) (*Model, error) {
-	m, err := s.ready()
-	if err != nil || id == "" {
-		return m, err
-	}
-	if m, ok := s.catalog.find(owner(r), id); ok {
-		return m, nil
-	}
-	return nil, s.catalog.unknown(owner(r), id)
 }

@@ -25,7 +25,7 @@ import (
 type contract struct {
 	validator validator.Validator
 	schemas   schema_validation.SchemaValidator
-	chunks    map[string]*base.Schema // of event streams, by path
+	chunks    map[string]*base.Schema // of event streams, by the end of their path
 }
 
 var theContract = sync.OnceValues(func() (*contract, error) {
@@ -49,7 +49,7 @@ var theContract = sync.OnceValues(func() (*contract, error) {
 		return nil, err
 	}
 	c := &contract{validator: v, schemas: schema_validation.NewSchemaValidator(), chunks: map[string]*base.Schema{}}
-	for path, name := range map[string]string{"/v1/chat/completions": "ChatChunk", "/v1/completions": "CompletionChunk"} {
+	for path, name := range map[string]string{"/v1/chat/completions": "ChatChunk", "/v1/completions": "CompletionChunk", "/events": "JobEvent"} {
 		proxy, ok := model.Model.Components.Schemas.Get(name)
 		if !ok {
 			return nil, fmt.Errorf("there is no schema %s", name)
@@ -102,7 +102,7 @@ func (w *teeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (c *contract) check(t *testing.T, r *http.Request, body []byte, answer *teeWriter) {
 	again := httptest.NewRequest(r.Method, r.URL.String(), bytes.NewReader(body))
 	again.Header = r.Header.Clone()
-	if len(body) > 0 {
+	if len(body) > 0 && !strings.HasPrefix(again.Header.Get("Content-Type"), "multipart/") {
 		again.Header.Set("Content-Type", "application/json") // curl -d says otherwise and is served
 	}
 	if answer.status == http.StatusNotFound && strings.Contains(answer.copy.String(), "unknown_url") ||
@@ -129,7 +129,13 @@ func (c *contract) check(t *testing.T, r *http.Request, body []byte, answer *tee
 }
 
 func (c *contract) checkEvents(t *testing.T, path, stream string) {
+	if strings.HasSuffix(path, "/events") {
+		path = "/events"
+	}
 	for event := range strings.SplitSeq(stream, "\n\n") {
+		if id, rest, ok := strings.Cut(event, "\n"); ok && strings.HasPrefix(id, "id: ") {
+			event = rest
+		}
 		data, ok := strings.CutPrefix(event, "data: ")
 		if !ok || data == "[DONE]" || strings.HasPrefix(data, `{"error"`) {
 			continue
@@ -206,6 +212,11 @@ func TestEveryFieldIsInTheDocument(t *testing.T) {
 		{"items", newItemsFields, [][]string{body("/v1/conversations/{conversation_id}/items")}},
 		{"item", itemFields, [][]string{component("NewItem")}},
 		{"message", messageFields, [][]string{component("Message")}},
+		{"job", jobFields, [][]string{component("JobRequest")}},
+		{"job's method", methodFields, [][]string{component("JobMethod")}},
+		{"hyperparameters", supervisedFields, [][]string{component("Hyperparameters")}},
+		{"hyperparameters of DPO", dpoFields, [][]string{component("DPOHyperparameters")}},
+		{"adapter", adapterFields, [][]string{component("Adapter")}},
 		{"stream_options", streamFields, [][]string{component("StreamOptions")}},
 	} {
 		described := map[string]bool{}

@@ -10,16 +10,21 @@ import (
 	"causerie/api/store"
 )
 
-// Limits of a page of a list.
-const (
-	defaultPage = 20
-	maxPage     = 100
-)
+// pages are how long the pages of a list are.
+type pages struct{ usual, most int }
 
-// readPage reads the query of a list: after, limit and order, plus the names in
-// others, which the caller reads. metadata stands for metadata[KEY] of any key.
+// somePages are those of most lists.
+var somePages = pages{usual: 20, most: 100}
+
+// readPage reads the query of a list with pages of the usual length.
 func readPage(r *http.Request, descending bool, others ...string) (store.Page, url.Values, error) {
-	p := store.Page{Limit: defaultPage, Descending: descending}
+	return somePages.read(r, descending, others...)
+}
+
+// read reads the query of a list: after, limit and order, plus the names in
+// others, which the caller reads. metadata stands for metadata[KEY] of any key.
+func (l pages) read(r *http.Request, descending bool, others ...string) (store.Page, url.Values, error) {
+	p := store.Page{Limit: l.usual, Descending: descending}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return p, nil, invalid("", "the query of the URL cannot be read: %v", err)
@@ -38,8 +43,8 @@ func readPage(r *http.Request, descending bool, others ...string) (store.Page, u
 	p.After = query.Get("after")
 	if query.Has("limit") {
 		p.Limit, err = strconv.Atoi(query.Get("limit"))
-		if err != nil || p.Limit < 1 || p.Limit > maxPage {
-			return p, nil, invalid("limit", "limit must lie between 1 and %d, not %q", maxPage, query.Get("limit"))
+		if err != nil || p.Limit < 1 || p.Limit > l.most {
+			return p, nil, invalid("limit", "limit must lie between 1 and %d, not %q", l.most, query.Get("limit"))
 		}
 	}
 	switch order := query.Get("order"); order {

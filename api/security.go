@@ -90,12 +90,23 @@ func (s *Server) crossOrigin(next http.Handler) (http.Handler, error) {
 	})(next), nil
 }
 
+type untimedKey struct{}
+
+// untimed is the request's context without the limit of time.
+func untimed(r *http.Request) context.Context {
+	if ctx, ok := r.Context().Value(untimedKey{}).(context.Context); ok {
+		return ctx
+	}
+	return r.Context()
+}
+
 // bounded ends requests that take longer than Options.Timeout, and connections
 // whose client takes longer than writeTime to receive a piece of the answer. To
 // a busy engine a connection is a client.
 func (s *Server) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(pipeline.WithClient(r.Context(), r.RemoteAddr), s.options.Timeout)
+		client := pipeline.WithClient(r.Context(), r.RemoteAddr)
+		ctx, cancel := context.WithTimeout(context.WithValue(client, untimedKey{}, client), s.options.Timeout)
 		defer cancel()
 		control := http.NewResponseController(w)
 		// The deadline of the connection's request before this one.

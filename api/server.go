@@ -17,6 +17,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"causerie/api/store"
+	"causerie/finetune/files"
+	"causerie/finetune/jobs"
 	"causerie/pipeline"
 )
 
@@ -34,6 +36,13 @@ type Options struct {
 	// Store keeps stored completions, conversations and API keys; nil refuses
 	// them. Its owner closes it after the server has stopped.
 	Store *store.Store
+	// Files and Jobs are for fine-tuning, together or not at all: nil refuses
+	// it. Their owner closes them after the server has stopped.
+	Files *files.Files
+	Jobs  *jobs.Service
+	// Engines open the models that jobs have made and that are not adapters of
+	// the server's own model. It may be nil without Jobs.
+	Engines *pipeline.Shelf
 
 	// Stopping, if not nil, is called when the server was asked to stop, while
 	// replies under way finish: who works in the background saves what there is.
@@ -81,6 +90,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("api: the time limit %s is negative", o.Timeout)
 	case o.RequestsPerMinute < 0 || o.TokensPerMinute < 0:
 		return fmt.Errorf("api: a limit of %d requests or %d tokens a minute is negative", o.RequestsPerMinute, o.TokensPerMinute)
+	case (o.Files == nil) != (o.Jobs == nil) || (o.Jobs == nil) != (o.Engines == nil):
+		return errors.New("api: fine-tuning takes files, jobs and engines")
 	case o.Auth && o.Store == nil:
 		return errors.New("api: API keys are asked for, but there is no store to find them in")
 	}
@@ -94,6 +105,8 @@ type Server struct {
 	options  Options
 	catalog  catalog
 	stopping atomic.Bool
+	quit     chan struct{} // closed when the server begins to stop
+	adapters adapterCache
 	talks    talks
 	budgets  budgets
 	metrics  *metrics
@@ -109,8 +122,11 @@ func New(o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, writeTime: writeTime, budgets: budgets{requests: o.RequestsPerMinute, tokens: o.TokensPerMinute}}
+	s := &Server{options: o, quit: make(chan struct{}), writeTime: writeTime, budgets: budgets{requests: o.RequestsPerMinute, tokens: o.TokensPerMinute}}
 	s.metrics, s.tracing = newMetrics(s.catalog.first), newTracing(o.Tracer)
+	if o.Jobs != nil {
+		s.metrics.registry.MustRegister(jobMetrics{o.Jobs, o.Log})
+	}
 	var err error
 	s.handler, err = s.crossOrigin(s.router())
 	return s, err
@@ -118,14 +134,9 @@ func New(o Options) (*Server, error) {
 
 // SetModel makes the server ready with a model, which requests that name none
 // get, and others beside it. No two may have the same name.
-func (s *Server) SetModel(m Model, more ...Model) error { return s.catalog.set(m, more) }
-
-// AddModel serves one more model, whose name must not be taken.
-func (s *Server) AddModel(m Model) error { return s.catalog.add(&m) }
-
-// RemoveModel no longer serves a model that was added, and reports whether it
-// was. Requests that have it already go on.
-func (s *Server) RemoveModel(id string) bool { return s.catalog.remove(id) }
+func (s *Server) SetModel(m Model, more ...Model) error {
+	return s.catalog.set(append([]Model{m}, more...))
+}
 
 // Handler returns the routes with their middleware.
 func (s *Server) Handler() http.Handler {
@@ -171,6 +182,10 @@ func (s *Server) routes(r chi.Router) {
 	r.Get("/models", handle(s.listModels))
 	r.Get("/models/{model}", handle(s.getModel))
 	r.With(s.allowed(ScopeFinetune)).Delete("/models/{model}", handle(s.deleteModel))
+	r.Group(func(r chi.Router) {
+		r.Use(s.allowed(ScopeFinetune))
+		s.tuningRoutes(r)
+	})
 	r.With(s.allowed(ScopeEmbed)).Post("/embeddings", handle(s.embeddings))
 	r.Post("/moderations", handle(s.moderations))
 	r.Post("/tokenize", handle(s.tokenize))
@@ -180,6 +195,23 @@ func (s *Server) routes(r chi.Router) {
 		r.Use(s.allowed(ScopeChat))
 		s.chatRoutes(r)
 	})
+}
+
+func (s *Server) tuningRoutes(r chi.Router) {
+	r.Post("/files", handle(s.createFile))
+	r.Get("/files", handle(s.listFiles))
+	r.Get("/files/{file_id}", handle(s.getFile))
+	r.Get("/files/{file_id}/content", handle(s.fileContent))
+	r.Delete("/files/{file_id}", handle(s.deleteFile))
+
+	r.Post("/fine_tuning/jobs", handle(s.createJob))
+	r.Get("/fine_tuning/jobs", handle(s.listJobs))
+	r.Get("/fine_tuning/jobs/{job_id}", handle(s.getJob))
+	for _, action := range []string{"cancel", "pause", "resume"} {
+		r.Post("/fine_tuning/jobs/{job_id}/"+action, s.jobAction(action))
+	}
+	r.Get("/fine_tuning/jobs/{job_id}/events", handle(s.jobEvents))
+	r.Get("/fine_tuning/jobs/{job_id}/checkpoints", handle(s.listCheckpoints))
 }
 
 func (s *Server) chatRoutes(r chi.Router) {
@@ -243,6 +275,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.stopping.Store(true)
+	close(s.quit)
 	s.options.Log.Info().Dur("drain_ms", s.options.Drain).Msg("stopping: replies under way may finish")
 	return s.drain(server, served, cutOff)
 }

@@ -35,8 +35,10 @@ func (s *eventStream) send(body any) error {
 // done writes the event that ends a stream of OpenAI's.
 func (s *eventStream) done() error { return s.raw([]byte("[DONE]")) }
 
-func (s *eventStream) raw(data []byte) error {
-	if _, err := fmt.Fprintf(s.w, "data: %s\n\n", data); err != nil {
+func (s *eventStream) raw(data []byte) error { return s.write("data: %s\n\n", data) }
+
+func (s *eventStream) write(format string, args ...any) error {
+	if _, err := fmt.Fprintf(s.w, format, args...); err != nil {
 		return fmt.Errorf("writing an event: %w", err)
 	}
 	return s.control.Flush()
@@ -49,21 +51,35 @@ type lateStream struct {
 	events *eventStream
 }
 
-func (s *lateStream) send(body any) error {
+func (s *lateStream) open() *eventStream {
 	if s.events == nil {
 		s.events = newEventStream(s.w)
 	}
-	return s.events.send(body)
+	return s.events
 }
+
+func (s *lateStream) send(body any) error { return s.open().send(body) }
+
+// sendAs is send for an event with an id, which clients that come again name.
+func (s *lateStream) sendAs(id string, body any) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encoding an event: %w", err)
+	}
+	return s.open().write("id: %s\ndata: %s\n\n", id, b)
+}
+
+// comment sends what clients ignore.
+func (s *lateStream) comment() error { return s.open().write(": still here\n\n") }
 
 // end ends the stream with [DONE], or with what went wrong, once that is all
 // that can be done: without [DONE] clients know that the reply is not whole.
 func (s *lateStream) end(r *http.Request, err error) error {
-	if s.events == nil {
+	if s.events == nil && err != nil {
 		return err
 	}
 	if err == nil {
-		err = s.events.done()
+		err = s.open().done()
 	}
 	if err == nil {
 		return nil

@@ -292,6 +292,7 @@ func TestServeReachesEveryOption(t *testing.T) {
 	elsewhere := map[string]string{
 		"Log":             "made of log-json and the terminal",
 		"SpeculationRows": "nobody has needed another number yet",
+		"Files":           "opened in the data folder", "Jobs": "opened there too", "Engines": "made with them, of max-loaded",
 	}
 	for _, o := range []reflect.Value{reflect.ValueOf(served), reflect.ValueOf(engine)} {
 		for i := range o.NumField() {

@@ -32,9 +32,12 @@ func (f *modelFlags) open(ctx context.Context) (*pipeline.Engine, error) {
 	return pipeline.NewEngine(pipeline.FromBundle(b), pipeline.EngineOptions{Threads: f.Threads, DType: dtype, MaxSequences: 1})
 }
 
+// closeTime is how long an engine that has nothing left to do may take to end.
+const closeTime = 10 * time.Second
+
 // closeEngine ends an engine that has nothing left to do.
 func closeEngine(e *pipeline.Engine) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	return e.Close(ctx)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +39,8 @@ type ServeCmd struct {
 	Drain   time.Duration `default:"20s" help:"How long replies under way may take after SIGTERM."`
 	engineFlags
 	Timeout time.Duration `default:"10m" help:"How long a request may take in all."`
-	Data    string        `placeholder:"DIR" help:"Folder for API keys, stored completions and conversations (default: in memory, gone with the server)."`
+	Data    string        `placeholder:"DIR" help:"Folder for API keys, stored completions and conversations (default: in memory, gone with the server), for files, fine-tuning jobs and models (default: none)."`
+	tuningFlags
 
 	Auth              *bool    `negatable:"" help:"Ask for API keys (default: when others than this machine can connect). --no-auth serves everybody."`
 	Host              []string `placeholder:"NAME" help:"Names that requests may be for (default: any; without keys on this machine only localhost and addresses)."`
@@ -191,6 +191,12 @@ func (c *ServeCmd) Run(ctx context.Context, std *IO, files configFiles) (err err
 		}
 		defer func() { err = errors.Join(err, stopTraces()) }()
 	}
+	tuning, err := c.openTuning(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tuning.close()) }()
+	options.Files, options.Jobs, options.Engines = tuning.files, tuning.jobs, tuning.engines
 	server, err := api.New(options)
 	if err != nil {
 		return err
@@ -273,7 +279,7 @@ func (c *ServeCmd) loadEncoder(ctx context.Context, dir, weights string, log zer
 	if err != nil {
 		return nil, api.Model{}, err
 	}
-	model := api.EncoderOf(path.Base(encoder.Name()), start, encoder)
+	model := api.EncoderOf(modelID(encoder.Name()), start, encoder)
 	model.Truncate = c.Truncate
 	net := encoder.Model().Net
 	log.Info().Str("embedding_model", model.ID).Int("parameters", net.ParamCount()).Stringer("dtype", net.DType()).
@@ -297,9 +303,11 @@ func (c *ServeCmd) loadEngine(ctx context.Context, server *api.Server, log zerol
 	if engine.Model().Tokenizer == nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", engine.Name(), pipeline.ErrNoTokenizer), closeEngine(engine))
 	}
-	id := path.Base(engine.Name())
-	model := api.ModelOf(id, start, engine)
+	model := api.ModelOf(modelID(c.Model), start, engine)
 	model.Pooling, model.Truncate = pipeline.Pooling(c.Pooling), c.Truncate
+	if model.Folder, err = modelFolderOf(c.Model); err != nil {
+		return nil, errors.Join(err, closeEngine(engine))
+	}
 	adapters, err := c.adapters(model, engine)
 	if err == nil {
 		err = server.SetModel(model, append(more, adapters...)...)
@@ -308,7 +316,7 @@ func (c *ServeCmd) loadEngine(ctx context.Context, server *api.Server, log zerol
 		return nil, errors.Join(err, closeEngine(engine))
 	}
 	net := engine.Model().Net
-	log.Info().Str("model", id).Int("parameters", net.ParamCount()).Stringer("dtype", net.DType()).
+	log.Info().Str("model", model.ID).Int("parameters", net.ParamCount()).Stringer("dtype", net.DType()).
 		Float64("weights_mb", megabytes(net.WeightBytes())).Int("adapters", len(adapters)).
 		Dur("load_ms", time.Since(start)).Msg("ready")
 	return engine, nil
