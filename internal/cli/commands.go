@@ -22,6 +22,7 @@ type commands struct {
 	Worker   WorkerCmd   `cmd:"" help:"Work at the fine-tuning jobs of a server, in a process of its own."`
 	Health   HealthCmd   `cmd:"" common:"" help:"Ask whether the server on this machine is ready."`
 	Keys     KeysCmd     `cmd:"" common:"" help:"Make, list and revoke API keys."`
+	Jobs     JobsCmd     `cmd:"" help:"Make, watch and control the fine-tuning jobs of a server."`
 	Train    TrainCmd    `cmd:"" help:"Train a model on dialogues, from scratch or from a model."`
 	Finetune FinetuneCmd `cmd:"" help:"Teach a model your dialogues: checked, measured, with a LoRA adapter or all weights."`
 	Merge    MergeCmd    `cmd:"" help:"Merge a LoRA adapter into its base model."`

@@ -18,7 +18,7 @@ import (
 
 // tuningFlags say how a server with a data folder fine-tunes.
 type tuningFlags struct {
-	Jobs      int `default:"1" placeholder:"N" help:"Fine-tuning jobs that are trained at the same time (with --data); 0 leaves them to \"causerie worker\"."`
+	Workers   int `default:"1" placeholder:"N" help:"Fine-tuning jobs that are trained at the same time (with --data); 0 leaves them to \"causerie worker\"."`
 	MaxLoaded int `name:"max-loaded" default:"1" placeholder:"N" help:"Models besides --model that are in memory at a time: those that jobs have trained whole. The one used least recently goes first."`
 }
 
@@ -75,7 +75,7 @@ func (c *ServeCmd) openTuning(ctx context.Context, log zerolog.Logger) (_ *tunin
 	if t.files, err = files.Open(ctx, files.Options{Folder: c.Data}); err != nil {
 		return t, err
 	}
-	workers := c.Jobs
+	workers := c.Workers
 	if workers == 0 {
 		workers = -1 // jobs.Options takes 0 for the default
 	}
