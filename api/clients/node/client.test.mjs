@@ -1,20 +1,25 @@
 // OpenAI's client for JavaScript against a real server with the bundled model.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import OpenAI from "openai";
+import OpenAI, { toFile } from "openai";
 import { start } from "./server.mjs";
 
 let server, client, model;
+const data = mkdtempSync(join(tmpdir(), "causerie-data-"));
 
 before(async () => {
-  server = await start("--slots", "2");
+  server = await start("--data", data, "--slots", "2");
   model = server.model;
   client = new OpenAI({ baseURL: server.url, apiKey: "none", maxRetries: 0 });
 });
 
 after(async () => {
   assert.equal(await server.stop(), 0, "the server must end in order");
+  rmSync(data, { recursive: true, force: true });
 });
 
 const hello = [{ role: "user", content: "hello" }];
@@ -175,6 +180,61 @@ test("conversations", async () => {
   assert.equal((await client.conversations.retrieve(id)).object, "conversation");
   assert.equal((await client.conversations.delete(id)).deleted, true);
   await refused(client.conversations.retrieve(id), OpenAI.NotFoundError, 404, "not_found", null);
+});
+
+// dialogues is a file to learn from.
+const dialogues = (n) => Array.from({ length: n }, (_, i) => JSON.stringify({
+  messages: [{ role: "user", content: `where is box ${i}?` }, { role: "assistant", content: `Box ${i} is on shelf ${i % 5}.` }],
+})).join("\n");
+
+test("files", async () => {
+  const made = [];
+  for (let i = 0; i < 3; i++) {
+    const file = await client.files.create({ file: await toFile(Buffer.from(dialogues(3)), `chats-${i}.jsonl`), purpose: "fine-tune" });
+    assert.equal(file.bytes, Buffer.byteLength(dialogues(3)));
+    made.push(file.id);
+  }
+  const listed = [];
+  for await (const file of client.files.list({ limit: 1, purpose: "fine-tune" })) listed.push(file.id);
+  assert.deepEqual(listed, made.toReversed());
+  assert.equal((await client.files.retrieve(made[1])).filename, "chats-1.jsonl");
+  assert.equal(await (await client.files.content(made[1])).text(), dialogues(3));
+  assert.equal((await client.files.delete(made[1])).deleted, true);
+  await refused(client.files.retrieve(made[1]), OpenAI.NotFoundError, 404, "not_found", null);
+  await refused(client.files.create({ file: await toFile(Buffer.from("x"), "a"), purpose: "fun" }), OpenAI.BadRequestError, 400, null, "purpose");
+  for (const id of [made[0], made[2]]) await client.files.delete(id);
+});
+
+test("fine-tuning", async () => {
+  const file = await client.files.create({ file: await toFile(Buffer.from(dialogues(20)), "chats.jsonl"), purpose: "fine-tune" });
+  let job = await client.fineTuning.jobs.create({
+    model, training_file: file.id, suffix: "boxes", seed: 1, method: { type: "supervised", supervised: { hyperparameters: { n_epochs: 1 } } },
+  });
+  assert.equal(job.object, "fine_tuning.job");
+  while (!["succeeded", "failed", "cancelled"].includes(job.status)) {
+    await sleep(100);
+    job = await client.fineTuning.jobs.retrieve(job.id);
+  }
+  assert.equal(job.status, "succeeded", JSON.stringify(job.error));
+  assert.match(job.fine_tuned_model, /^ft:default:causerie:boxes:/);
+  const reply = await client.chat.completions.create({ model: job.fine_tuned_model, messages: [{ role: "user", content: "where is box 3?" }] });
+  assert.equal(reply.model, job.fine_tuned_model);
+  assert.ok(reply.choices[0].message.content.length > 0);
+  const events = [];
+  for await (const e of client.fineTuning.jobs.listEvents(job.id, { limit: 2 })) events.push(e);
+  assert.match(events.at(-1).message, /^Created/);
+  assert.ok(events.some((e) => e.type === "metrics" && e.data.train_loss > 0));
+  for await (const c of client.fineTuning.jobs.checkpoints.list(job.id, { limit: 1 })) {
+    await client.chat.completions.create({ model: c.fine_tuned_model_checkpoint, messages: hello, max_tokens: 1 });
+  }
+  assert.match(await (await client.files.content(job.result_files[0])).text(), /^step,train_loss,valid_loss\n/);
+  const jobs = [];
+  for await (const j of client.fineTuning.jobs.list({ limit: 1 })) jobs.push(j.id);
+  assert.deepEqual(jobs, [job.id]);
+  await refused(client.fineTuning.jobs.cancel(job.id), OpenAI.BadRequestError, 400, "invalid_job_status", null);
+  await refused(client.fineTuning.jobs.create({ model, training_file: "file-none" }), OpenAI.BadRequestError, 400, "file_not_found", "training_file");
+  assert.equal((await client.models.delete(job.fine_tuned_model)).deleted, true);
+  await refused(client.models.retrieve(job.fine_tuned_model), OpenAI.NotFoundError, 404, "model_not_found", "model");
 });
 
 test("errors", async () => {
