@@ -54,9 +54,9 @@ func (m jobMetrics) Collect(to chan<- prometheus.Metric) {
 	for _, p := range stats.Running {
 		gauge(stepDesc, float64(p.Step), p.Job)
 		gauge(allDesc, float64(p.Steps), p.Job)
-		for data, name := range map[string]string{"train": "train_loss", "valid": "valid_loss"} {
-			if loss, ok := p.Metrics[name].(float64); ok {
-				gauge(lossDesc, loss, p.Job, data)
+		for data, loss := range map[string]*float64{"train": p.TrainLoss, "valid": p.ValidLoss} {
+			if loss != nil {
+				gauge(lossDesc, *loss, p.Job, data)
 			}
 		}
 	}

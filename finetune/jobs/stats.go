@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 )
 
@@ -13,12 +12,12 @@ type Stats struct {
 	Running []Progress
 }
 
-// Progress is how far a job that trains has come. Metrics are those of its last
-// step that has any.
+// Progress is how far a job that trains has come, and the losses that it has
+// last reported; nil before the first.
 type Progress struct {
-	Job         string
-	Step, Steps int
-	Metrics     map[string]any // as an event's; nil before the first
+	Job                  string
+	Step, Steps          int
+	TrainLoss, ValidLoss *float64
 }
 
 // Stats counts the jobs.
@@ -50,23 +49,23 @@ func (s *Stats) count(ctx context.Context, tx *sql.Tx) error {
 	return rows.Err()
 }
 
+// lastMetric is SQL for the newest figure of a name among a job's events.
+func lastMetric(name string) string {
+	value := `CASE WHEN data <> '' THEN json_extract(data, '$.` + name + `') END`
+	return `(SELECT ` + value + ` FROM events WHERE events.job = jobs.id AND ` + value + ` IS NOT NULL ORDER BY seq DESC LIMIT 1)`
+}
+
 func (s *Stats) measure(ctx context.Context, tx *sql.Tx) error {
-	rows, err := tx.QueryContext(ctx, `SELECT id, step, steps, coalesce((SELECT data FROM events WHERE events.job = jobs.id AND type = ?
-		ORDER BY seq DESC LIMIT 1), '') FROM jobs WHERE status = ? ORDER BY seq`, TypeMetrics, Running)
+	rows, err := tx.QueryContext(ctx, `SELECT id, step, steps, `+lastMetric("train_loss")+`, `+lastMetric("valid_loss")+`
+		FROM jobs WHERE status = ? ORDER BY seq`, Running)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var p Progress
-		var data string
-		if err := rows.Scan(&p.Job, &p.Step, &p.Steps, &data); err != nil {
+		if err := rows.Scan(&p.Job, &p.Step, &p.Steps, &p.TrainLoss, &p.ValidLoss); err != nil {
 			return err
-		}
-		if data != "" {
-			if err := json.Unmarshal([]byte(data), &p.Metrics); err != nil {
-				return err
-			}
 		}
 		s.Running = append(s.Running, p)
 	}
