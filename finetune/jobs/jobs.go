@@ -178,7 +178,7 @@ func (s *Service) openDatabase(ctx context.Context) error {
 // the folder next goes on with it.
 func (s *Service) Close() error {
 	s.once.Do(func() {
-		s.err = s.stopWork()
+		s.err = s.StopWork(context.Background())
 		s.stop()
 		s.wait.Wait()
 		if s.db != nil {

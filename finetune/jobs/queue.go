@@ -84,12 +84,17 @@ func (s *Service) startWork(ctx context.Context) (err error) {
 	return err
 }
 
-// stopWork lets the work that is being done stop and be saved.
-func (s *Service) stopWork() error {
+// StopWork ends the work of this process while the service still answers: a job
+// that is being trained is saved and waits for whoever opens the folder next. It
+// returns early when ctx ends. Close does it, too.
+func (s *Service) StopWork(ctx context.Context) error {
 	if !s.working {
 		return nil
 	}
-	return s.queue.StopAndCancel(context.Background())
+	if err := s.queue.StopAndCancel(ctx); err != nil {
+		return fmt.Errorf("jobs: saving what is being trained: %w", err)
+	}
+	return nil
 }
 
 // waiting tells whether the work of a job still waits in River's queue.

@@ -53,6 +53,32 @@ func TestJobSucceeds(t *testing.T) {
 	}
 }
 
+// TestStopWork stops the work at a job while the service still answers, and has
+// the next service go on.
+func TestStopWork(t *testing.T) {
+	o := tinyBase(t, Options{Folder: t.TempDir()})
+	s, done := openUntil(t, o)
+	j, err := s.Create(t.Context(), "", Request{
+		Model: "tiny", TrainingFile: upload(t, s, "", chats(30, 3)),
+		Method: Method{Adapter: Adapter{Kind: LoRA}, Hyperparameters: Hyperparameters{Epochs: 40, BatchSize: 2}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, s, "", j.ID, "its first step", func(j Job) bool { return j.Step > 0 })
+	for range 2 { // the second time there is nothing to do
+		if err := s.StopWork(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if j, err = s.Job(t.Context(), "", j.ID); err != nil || j.Status != Queued || j.Step == 0 {
+		t.Fatalf("%+v, %v", j, err)
+	}
+	done()
+	s = open(t, o)
+	awaitStatus(t, s, j.ID, Succeeded)
+}
+
 func checkCheckpoints(t *testing.T, s *Service, j Job) {
 	t.Helper()
 	list, _, err := s.Checkpoints(t.Context(), "", j.ID, Page{Limit: 10})

@@ -196,7 +196,7 @@ func (c *ServeCmd) Run(ctx context.Context, std *IO, files configFiles) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, tuning.close()) }()
-	options.Files, options.Jobs, options.Engines = tuning.files, tuning.jobs, tuning.engines
+	options.Files, options.Jobs, options.Engines, options.Stopping = tuning.files, tuning.jobs, tuning.engines, tuning.stopping
 	server, err := api.New(options)
 	if err != nil {
 		return err

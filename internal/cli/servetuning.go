@@ -86,6 +86,14 @@ func (c *ServeCmd) openTuning(ctx context.Context, log zerolog.Logger) (_ *tunin
 	return t, err
 }
 
+// stopping saves the jobs that are being trained while replies under way finish.
+func (t *tuning) stopping(ctx context.Context) error {
+	if t.jobs == nil {
+		return nil
+	}
+	return t.jobs.StopWork(ctx)
+}
+
 // close saves the jobs that are being trained and ends them.
 func (t *tuning) close() error {
 	var errs []error
