@@ -72,7 +72,7 @@ func startChild(t *testing.T, folder string) *exec.Cmd {
 func TestKilled(t *testing.T) {
 	limit := 4
 	if os.Getenv("CAUSERIE_LONG") != "" {
-		limit = 150
+		limit = 60
 	}
 	folder := t.TempDir()
 	s := open(t, tinyBase(t, Options{Folder: folder, Workers: -1}))

@@ -47,7 +47,7 @@ func TestTransitions(t *testing.T) {
 func TestAnySequence(t *testing.T) {
 	rounds, calls := 1, 80
 	if os.Getenv("CAUSERIE_LONG") != "" {
-		rounds, calls = 20, 150
+		rounds, calls = 6, 150
 	}
 	for seed := range rounds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { anySequence(t, uint64(seed), calls) })
