@@ -227,7 +227,7 @@ test("fine-tuning", async () => {
   for await (const c of client.fineTuning.jobs.checkpoints.list(job.id, { limit: 1 })) {
     await client.chat.completions.create({ model: c.fine_tuned_model_checkpoint, messages: hello, max_tokens: 1 });
   }
-  assert.match(await (await client.files.content(job.result_files[0])).text(), /^step,train_loss,valid_loss\n/);
+  assert.match(await (await client.files.content(job.result_files[0])).text(), /^step,train_loss,/);
   const jobs = [];
   for await (const j of client.fineTuning.jobs.list({ limit: 1 })) jobs.push(j.id);
   assert.deepEqual(jobs, [job.id]);
