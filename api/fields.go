@@ -29,7 +29,7 @@ func (f *fields) checkAt(path string, o object) error {
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		nothing, known := f.refused[name]
 		switch {
-		case !o.has(name), slices.Contains(f.served, name), slices.Contains(f.idle, name):
+		case slices.Contains(f.served, name), slices.Contains(f.idle, name), known && !o.has(name):
 		case !known:
 			e := invalid(path+name, "%s is not a parameter that this server knows", path+name)
 			e.Code = "unknown_parameter"

@@ -15,29 +15,39 @@ import (
 	"causerie/pipeline"
 )
 
-// FuzzRequests sends any body and query to every endpoint. The answer must be
-// well formed and not the server's fault.
-func FuzzRequests(f *testing.F) {
+// fuzzedServer answers as any server does, but for the replies: how long they
+// are is not what is looked for.
+func fuzzedServer(t testing.TB) http.Handler {
+	t.Helper()
 	engine, err := tinyEngine()
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 	memory, err := store.Open(context.Background(), store.Options{MaxBytes: 8 << 20})
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
-	defer memory.Close()
+	t.Cleanup(func() {
+		if err := memory.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	s, err := New(Options{Log: zerolog.Nop(), Store: memory})
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 	model := ModelOf("tiny", time.Now(), engine)
-	// How long replies are is not what is looked for.
 	model.Chatter = chatterFunc(func(_ context.Context, r pipeline.ChatRequest, emit func(pipeline.Piece) error) (pipeline.Reply, error) {
 		return pipeline.Reply{Text: "yes", FinishReason: pipeline.FinishStop, PromptTokens: len(r.Messages)}, emit(pipeline.Piece{Text: "yes"})
 	})
 	s.SetModel(model)
-	handler := s.Handler()
+	return s.Handler()
+}
+
+// FuzzRequests sends any body and query to every endpoint. The answer must be
+// well formed and not the server's fault.
+func FuzzRequests(f *testing.F) {
+	handler := fuzzedServer(f)
 	paths := []string{
 		"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/moderations", "/v1/tokenize", "/v1/detokenize",
 		"/v1/count_tokens", "/v1/conversations", "/v1/chat/completions/x", "/v1/conversations/x", "/v1/conversations/x/items",

@@ -12,7 +12,7 @@ import (
 
 // moderationNames are the model names that clients send by default; all get
 // the one list of rules there is, and the answer says so.
-var moderationNames = []string{moderation.Model, "omni-moderation-latest", "text-moderation-latest", "text-moderation-stable"}
+var moderationNames = []string{moderation.Model, "omni-moderation-latest", "omni-moderation-2024-09-26", "text-moderation-latest", "text-moderation-stable"}
 
 var moderationFields = fields{served: []string{"model", "input"}}
 

@@ -362,3 +362,94 @@ func TestAbortedStreamFreesItsPlace(t *testing.T) {
 		}
 	}
 }
+
+// TestTextStreamOrder: in a stream of text completions every chunk has the same
+// id, each choice ends once, usage comes alone and last.
+func TestTextStreamOrder(t *testing.T) {
+	f := withEngine(t)
+	_, _, data := f.do(t, http.MethodPost, "/v1/completions",
+		`{"prompt":["hello","rain"],"n":2,"max_tokens":7,"seed":5,"ignore_eos":true,"stream":true,"stream_options":{"include_usage":true}}`)
+	got := events(t, data)
+	if len(got) < 6 || got[len(got)-1] != "[DONE]" {
+		t.Fatalf("the stream does not end with [DONE]: %q", got)
+	}
+	ids, finished := map[string]bool{}, map[int]int{}
+	for i, e := range got[:len(got)-1] {
+		var chunk struct {
+			ID, Object string
+			Choices    []struct {
+				Index        int
+				Text         string
+				FinishReason *string `json:"finish_reason"`
+			}
+			Usage *usage
+		}
+		if err := json.Unmarshal([]byte(e), &chunk); err != nil {
+			t.Fatal(err)
+		}
+		ids[chunk.ID+" "+chunk.Object] = true
+		if last := i == len(got)-2; last != (chunk.Usage != nil) || last != (len(chunk.Choices) == 0) {
+			t.Errorf("chunk %d of %d is %s", i, len(got), e)
+		}
+		for _, c := range chunk.Choices {
+			if finished[c.Index] > 0 {
+				t.Errorf("choice %d goes on after its end: %s", c.Index, e)
+			}
+			if c.FinishReason != nil {
+				finished[c.Index]++
+			}
+		}
+		if chunk.Usage != nil && (chunk.Usage.CompletionTokens != 4*7 || chunk.Usage.TotalTokens != chunk.Usage.PromptTokens+28) {
+			t.Errorf("usage %+v", chunk.Usage)
+		}
+	}
+	if len(ids) != 1 || len(finished) != 4 {
+		t.Errorf("ids %v, ends %v", ids, finished)
+	}
+}
+
+// TestAbortedStreamKeepsItsCache: what was computed for a client that left is
+// not computed again for the next that asks the same.
+func TestAbortedStreamKeepsItsCache(t *testing.T) {
+	shared, err := tinyEngine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := pipeline.NewEngine(*shared.Model(), pipeline.EngineOptions{Threads: 1, MaxSequences: 1, MaxQueue: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := engine.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	f := newFixture(t, nil)
+	if err := f.SetModel(ModelOf("tiny", time.Now(), engine)); err != nil {
+		t.Fatal(err)
+	}
+	const open = `{"messages":[{"role":"user","content":"tell me a long story about the rain of yesterday"}],"ignore_eos":true,"seed":1,"max_tokens":`
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.http.URL+"/v1/chat/completions", strings.NewReader(open+`60,"stream":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := f.http.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := resp.Body.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	resp.Body.Close()
+	before := engine.Stats()
+	got := f.askFor(t, "/v1/chat/completions", open+`3}`)
+	after := engine.Stats()
+	// All but the last token of the prompt is known; a block may be begun only.
+	if cached := after.CachedTokens - before.CachedTokens; cached < int64(got.Usage.PromptTokens)/2 {
+		t.Errorf("of %d tokens only %d were known", got.Usage.PromptTokens, cached)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -147,6 +148,7 @@ func (s *Server) Handler() http.Handler {
 // router has the routes, open ones first.
 func (s *Server) router() chi.Router {
 	r := chi.NewRouter()
+	routes := chi.Routes(r)
 	r.Use(routed)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		note(r, func(n *requestNote) { n.lost = true })
@@ -157,6 +159,7 @@ func (s *Server) router() chi.Router {
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		note(r, func(n *requestNote) { n.lost = true })
+		w.Header().Set("Allow", strings.Join(allowed(routes, r.URL.Path), ", "))
 		fail(w, r, &Error{
 			Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed",
 			Message: fmt.Sprintf("%s does not answer to %s", r.URL.Path, r.Method),
@@ -175,6 +178,16 @@ func (s *Server) router() chi.Router {
 		s.routes(r)
 	})
 	return r
+}
+
+// allowed are the methods that a path answers to.
+func allowed(routes chi.Routes, path string) (methods []string) {
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		if routes.Match(chi.NewRouteContext(), m, path) {
+			methods = append(methods, m)
+		}
+	}
+	return methods
 }
 
 // routes are the endpoints of the API.

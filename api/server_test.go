@@ -55,15 +55,17 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 	for _, c := range []struct {
 		method, path string
 		status       int
+		allow        string
 	}{
-		{http.MethodGet, "/", http.StatusNotFound},
-		{http.MethodPost, "/v1/audio/speech", http.StatusNotFound},
-		{http.MethodPut, "/v1/chat/completions", http.StatusMethodNotAllowed},
-		{http.MethodDelete, "/v1/models", http.StatusMethodNotAllowed},
+		{http.MethodGet, "/", http.StatusNotFound, ""},
+		{http.MethodPost, "/v1/audio/speech", http.StatusNotFound, ""},
+		{http.MethodPut, "/v1/chat/completions", http.StatusMethodNotAllowed, "GET, POST"},
+		{http.MethodTrace, "/v1/conversations/x/items/y", http.StatusMethodNotAllowed, "GET, DELETE"},
+		{http.MethodDelete, "/v1/models", http.StatusMethodNotAllowed, "GET"},
 	} {
-		status, _, data := f.do(t, c.method, c.path, "")
-		if errorOf(t, data); status != c.status {
-			t.Errorf("%s %s: %d, want %d", c.method, c.path, status, c.status)
+		status, header, data := f.do(t, c.method, c.path, "")
+		if errorOf(t, data); status != c.status || header.Get("Allow") != c.allow {
+			t.Errorf("%s %s: %d, allows %q; want %d, %q", c.method, c.path, status, header.Get("Allow"), c.status, c.allow)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"causerie/api"
 	"causerie/api/store"
+	"causerie/internal/conformance"
 	"causerie/internal/telemetry"
 	"causerie/models/hf"
 	"causerie/models/lora"
@@ -55,6 +56,8 @@ type ServeCmd struct {
 	Pprof   bool `help:"Answer under /debug/pprof with profiles of the process, for keys of the scope admin."`
 	LogText bool `help:"Write prompts and replies into the log."`
 	LogJSON bool `name:"log-json" help:"Log JSON lines even to a terminal."`
+
+	Conformance bool `hidden:"" help:"Begin with what the API tests of OpenAI's clients look for."`
 }
 
 // options are the server's, as the flags and the address have them.
@@ -180,6 +183,11 @@ func (c *ServeCmd) Run(ctx context.Context, std *IO, files configFiles) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, memory.Close()) }()
+	if c.Conformance {
+		if err := conformance.Seed(ctx, memory); err != nil {
+			return err
+		}
+	}
 	options, err := c.options(log, memory)
 	if err != nil {
 		return err
@@ -307,6 +315,9 @@ func (c *ServeCmd) loadEngine(ctx context.Context, server *api.Server, log zerol
 	model.Pooling, model.Truncate = pipeline.Pooling(c.Pooling), c.Truncate
 	if model.Folder, err = modelFolderOf(c.Model); err != nil {
 		return nil, errors.Join(err, closeEngine(engine))
+	}
+	if c.Conformance {
+		more = append(more, conformance.Models(model)...)
 	}
 	adapters, err := c.adapters(model, engine)
 	if err == nil {
