@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -178,9 +179,13 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) error {
 	if !body.has("tokens") {
 		return invalid("tokens", "tokens is missing")
 	}
-	var ids []int32
-	if err := decode("tokens", body["tokens"], &ids); err != nil {
+	var items []json.RawMessage
+	if err := decode("tokens", body["tokens"], &items); err != nil {
 		return invalid("tokens", "tokens must be an array of token ids")
+	}
+	ids, err := parseIDs("tokens", "tokens", items)
+	if err != nil {
+		return err
 	}
 	for i, id := range ids {
 		if id < 0 || int(id) >= model.Tokenizer.VocabSize() {
