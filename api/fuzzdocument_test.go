@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -14,6 +15,7 @@ func exercise(t *testing.T, handler http.Handler, g *generator, seed uint64) (sp
 	t.Helper()
 	g.random = rand.New(rand.NewPCG(seed, 3))
 	g.wrong = []float64{0, 0.02, 0.2}[g.random.IntN(3)]
+	supply(t, handler, g)
 	operations := g.operations()
 	o := operations[g.random.IntN(len(operations))]
 	r, w := g.request(o), httptest.NewRecorder()
@@ -24,12 +26,33 @@ func exercise(t *testing.T, handler http.Handler, g *generator, seed uint64) (sp
 	if w.Code >= 400 {
 		errorOf(t, w.Body.Bytes())
 	}
-	var made struct{ ID string }
-	if w.Code == http.StatusOK && json.Unmarshal(w.Body.Bytes(), &made) == nil && made.ID != "" {
-		g.known = append(g.known, made.ID)
-		g.known = g.known[max(0, len(g.known)-20):]
-	}
 	return o, w.Code
+}
+
+// supply stores something to be found, changed and deleted.
+func supply(t *testing.T, handler http.Handler, g *generator) {
+	t.Helper()
+	ask := func(method, path, body string) string {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+		var made struct {
+			ID      string
+			FirstID string `json:"first_id"`
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil || w.Code != http.StatusOK && w.Code != http.StatusInsufficientStorage {
+			t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
+		}
+		return made.ID + made.FirstID
+	}
+	completion := ask(http.MethodPost, "/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}],"store":true}`)
+	conversation := ask(http.MethodPost, "/v1/conversations", `{"items":[{"role":"user","content":"hi"}]}`)
+	if completion == "" || conversation == "" {
+		return // the store is full
+	}
+	g.known = map[string][]string{
+		"completion_id": {completion}, "conversation_id": {conversation}, "model": {"tiny"},
+		"item_id": {ask(http.MethodGet, "/v1/conversations/"+conversation+"/items", "")},
+	}
 }
 
 func documentGenerator(t testing.TB) *generator {

@@ -19,8 +19,8 @@ import (
 type generator struct {
 	document map[string]any
 	random   *rand.Rand
-	known    []string // ids that answers had
-	wrong    float64  // the chance that a value is not as its schema says
+	known    map[string][]string // ids that there are, by the parameter that they are for
+	wrong    float64             // the chance that a value is not as its schema says
 }
 
 // specified is an operation of the document.
@@ -69,18 +69,18 @@ func (g *generator) resolve(schema map[string]any) map[string]any {
 
 // request is one for an operation.
 func (g *generator) request(o specified) *http.Request {
-	target, query := o.path, url.Values{}
+	target, query, number := o.path, url.Values{}, g.random.IntN(1<<20)
 	for _, p := range o.parameters {
 		p := g.resolve(p.(map[string]any))
 		name, schema := p["name"].(string), p["schema"].(map[string]any)
 		switch {
 		case p["in"] == "path":
-			target = strings.ReplaceAll(target, "{"+name+"}", url.PathEscape(g.id()))
+			target = strings.ReplaceAll(target, "{"+name+"}", url.PathEscape(g.id(name, number)))
 		case p["in"] != "query" || g.random.IntN(3) > 0:
 		case p["style"] == "deepObject":
 			query.Set(name+"["+g.text(5)+"]", g.text(5))
 		case name == "after":
-			query.Set(name, g.id())
+			query.Set(name, g.id("item_id", number))
 		default:
 			query.Set(name, fmt.Sprint(g.value(schema, 0)))
 		}
@@ -123,12 +123,14 @@ func (g *generator) body(o specified) ([]byte, string) {
 	return form.Bytes(), w.FormDataContentType()
 }
 
-// id is one that there is, or was, or never was.
-func (g *generator) id() string {
-	if len(g.known) == 0 || g.chance(0.2) {
+// id is one for a parameter, or one that never was; those of the same number
+// belong together.
+func (g *generator) id(parameter string, number int) string {
+	ids := g.known[parameter]
+	if len(ids) == 0 || g.chance(0.1) {
 		return "none"
 	}
-	return g.known[g.random.IntN(len(g.known))]
+	return ids[number%len(ids)]
 }
 
 func (g *generator) chance(p float64) bool { return g.random.Float64() < p }
