@@ -21,6 +21,13 @@ type fields struct {
 	refused map[string][]string
 }
 
+// idleKinds are what idle fields must be: a client that sends something else has
+// made a mistake, whether a reply depends on it or not.
+var idleKinds = map[string]string{
+	"user": "a string", "safety_identifier": "a string", "prompt_cache_key": "a string", "prompt_cache_retention": "a string",
+	"prompt_cache_options": "an object", "parallel_tool_calls": "a boolean",
+}
+
 // check refuses a request for the first field, by name, that cannot be served.
 func (f *fields) check(o object) error { return f.checkAt("", o) }
 
@@ -29,7 +36,11 @@ func (f *fields) checkAt(path string, o object) error {
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		nothing, known := f.refused[name]
 		switch {
-		case slices.Contains(f.served, name), slices.Contains(f.idle, name), known && !o.has(name):
+		case slices.Contains(f.served, name), known && !o.has(name):
+		case slices.Contains(f.idle, name):
+			if want := idleKinds[name]; o.has(name) && kind(o[name]) != want {
+				return invalid(path+name, "%s must be %s, not %s", path+name, want, kind(o[name]))
+			}
 		case !known:
 			e := invalid(path+name, "%s is not a parameter that this server knows", path+name)
 			e.Code = "unknown_parameter"
