@@ -133,7 +133,7 @@ var generated = []struct {
 	// What they ask to include belongs to a search in files.
 	{"conversations", "item_test.go", "TestItemNewWithOptionalParams", []string{"400 Bad Request", `"param":"include"`, `"code":"unsupported_parameter"`}},
 	{"conversations", "item_test.go", "TestItemGetWithOptionalParams", []string{"400 Bad Request", `"param":"include"`, `"code":"unsupported_parameter"`}},
-	{"conversations", "item_test.go", "TestItemListWithOptionalParams", []string{"400 Bad Request", `"param":"include"`, `"code":"unsupported_parameter"`}},
+	{"conversations", "item_test.go", "TestItemListWithOptionalParams", []string{"400 Bad Request", `"param":"limit"`}}, // it is read first
 	{"conversations", "item_test.go", "TestItemDelete", nil},
 }
 
