@@ -19,8 +19,9 @@ import (
 type generator struct {
 	document map[string]any
 	random   *rand.Rand
-	known    map[string][]string // ids that there are, by the parameter that they are for
-	wrong    float64             // the chance that a value is not as its schema says
+	known    map[string][]string           // ids that there are, by the parameter that they are for
+	tuning   func() (files, jobs []string) // makes some; nil: the server does not fine-tune
+	wrong    float64                       // the chance that a value is not as its schema says
 }
 
 // specified is an operation of the document.
@@ -192,7 +193,7 @@ func (g *generator) typed(schema map[string]any, depth int) any {
 	switch kind {
 	case "string":
 		if schema["format"] == "binary" {
-			return `{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"hello"}]}` + "\n"
+			return exampleFile
 		}
 		return g.text(min(12, number(schema, "maxLength", 12)))
 	case "integer", "number":
@@ -266,3 +267,6 @@ func (g *generator) anything() any {
 	}
 	return values[g.random.IntN(len(values))]
 }
+
+// exampleFile is what may be uploaded.
+const exampleFile = `{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"hello"}]}` + "\n"
