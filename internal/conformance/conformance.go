@@ -21,7 +21,6 @@ const (
 	completionID   = "completion_id"
 	conversationID = "conv_123"
 	itemID         = "msg_abc"
-	tunedModel     = "ft:gpt-4o-mini:acemeco:suffix:abc123"
 )
 
 // modelIDs are those of models that are there from the start.
@@ -58,14 +57,12 @@ func Seed(ctx context.Context, memory *store.Store) error {
 	return nil
 }
 
-// Models are the model under the names that the tests know, one of them such
-// that it can be deleted.
+// Models are the model under the names that the tests know.
 func Models(model api.Model) (models []api.Model) {
 	model.Created = time.Unix(created, 0)
 	for _, id := range modelIDs {
 		model.ID = id
 		models = append(models, model)
 	}
-	model.ID, model.Tuned = tunedModel, &api.Tuned{Delete: func(context.Context) error { return nil }}
-	return append(models, model)
+	return models
 }
