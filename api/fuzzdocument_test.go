@@ -114,7 +114,8 @@ func TestDocumentIsExercised(t *testing.T) {
 	never := map[string]bool{
 		"DELETE /v1/models/{model}":                 true, // there is none that can be deleted
 		"POST /v1/fine_tuning/jobs":                 true, // the file must be good, which no schema says
-		"POST /v1/fine_tuning/jobs/{job_id}/resume": true, // nobody works on the jobs
+		"POST /v1/fine_tuning/jobs/{job_id}/pause":  true, // nobody works on the jobs
+		"POST /v1/fine_tuning/jobs/{job_id}/resume": true,
 	}
 	for _, o := range g.operations() {
 		name := o.method + " " + o.path
