@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -408,21 +410,25 @@ func TestMasksAreExact(t *testing.T) {
 	}
 }
 
-// What an automaton has forgotten it finds again.
+// What an automaton has forgotten it finds again, also in the middle of replies.
 func TestForgetting(t *testing.T) {
 	g, valid := compile(t, `{"type":"object","properties":{"a":{"type":"array","items":{"type":"string","maxLength":40}}},"required":["a"],"additionalProperties":{}}`)
 	a := NewAutomaton(g, letters())
-	var group []chan string
-	for n := range 4 {
-		texts := make(chan string, 1)
-		group = append(group, texts)
-		go func() {
-			text, _ := write(t, a, rand.New(rand.NewPCG(uint64(n), 3)), 300)
-			texts <- text
-		}()
+	const enough = 20
+	var forgotten atomic.Int64
+	var writers, forgetter sync.WaitGroup
+	texts := make([][]string, 4)
+	for n := range texts {
+		writers.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(n), 3))
+			for len(texts[n]) == 0 || forgotten.Load() < enough {
+				text, _ := write(t, a, r, 300)
+				texts[n] = append(texts[n], text)
+			}
+		})
 	}
-	stop := make(chan bool)
-	go func() {
+	stop := make(chan struct{})
+	forgetter.Go(func() {
 		for {
 			select {
 			case <-stop:
@@ -432,17 +438,18 @@ func TestForgetting(t *testing.T) {
 				a.mu.Lock()
 				a.renew()
 				a.mu.Unlock()
+				forgotten.Add(1)
 			}
 		}
-	}()
-	for _, texts := range group {
-		check(t, "", valid, <-texts)
-	}
+	})
+	writers.Wait()
 	close(stop)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.era < 2 {
-		t.Error("nothing was forgotten")
+	forgetter.Wait()
+	for _, text := range slices.Concat(texts...) {
+		check(t, "", valid, text)
+	}
+	if a.era < enough {
+		t.Errorf("the automaton has forgotten %d times", a.era)
 	}
 }
 
