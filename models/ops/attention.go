@@ -116,6 +116,7 @@ func (o *attention) forwardHead(qkv *Tensor, s Span, head int, more bool, scratc
 	at := qkv.data[s.First*stride+head*o.size:]
 	q, k, v := at, at[o.width:], at[2*o.width:]
 	blocks := o.blocks(s, head, scratch)
+	blocks.ahead = 2 << 10 // a panel or so
 	if more && s.Blocks != nil {
 		blocks.ahead = s.Blocks[0].shape.headValues()
 	}
@@ -145,7 +146,7 @@ type headBlocks struct {
 	layer, head int
 	whole       headPanels // when nothing is cached
 	half        bool
-	ahead       int // how far on the next head's are, when the same worker comes to it; else 0
+	ahead       int // how far on what is read next lies: the next head's, if the same worker comes to it
 	scratch     *attentionScratch
 }
 
